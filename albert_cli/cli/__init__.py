@@ -1,0 +1,1 @@
+"""The command line: arguments only; the work is in ``stages`` and ``inference``."""

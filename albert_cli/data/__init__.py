@@ -1,0 +1,1 @@
+"""From files and hub rows to packed batches."""

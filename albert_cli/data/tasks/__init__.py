@@ -1,0 +1,1 @@
+"""One file per fine-tuning task: read, encode, decode, score."""

@@ -1,0 +1,1 @@
+"""Pipelines behind albert run and albert predict, one file per task."""

@@ -1,0 +1,1 @@
+"""Metric mathematics in numpy; no torch, no network."""

@@ -1,0 +1,1 @@
+"""ALBERT and its heads: torch, safetensors and the standard library only."""

@@ -1,0 +1,1 @@
+"""What a run may say: schema, strict YAML loading, shipped recipes. No torch."""

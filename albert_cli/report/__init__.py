@@ -1,0 +1,1 @@
+"""Terminal, run directory, environment and model card. No torch."""

@@ -1,0 +1,1 @@
+"""One function per command: recipe in, result out, side effects here."""

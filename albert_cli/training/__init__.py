@@ -1,0 +1,1 @@
+"""Optimisers, schedule, the loop, checkpoints and interruption."""
