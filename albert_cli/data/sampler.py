@@ -1,0 +1,72 @@
+"""Which examples a step sees: a pure function of the seed and the step, for any number of processes.
+
+The examples form an endless stream: epoch 0 in its own random order, then epoch 1 in another, and so on. Optimiser step s
+takes the next ``batch_size * accumulate * world_size`` of them, so a batch is always full and may cross the border of two
+epochs (as in the original, which repeats before it batches). The position of a run is therefore one integer, the step, and
+the same effective batch holds the same examples however it is cut into processes and micro-batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+def epoch_permutation(size: int, *, seed: int, epoch: int) -> np.ndarray:
+    """Random order of one epoch.
+
+    Returns:
+        (size,) int64, each of 0..size-1 once; a pure function of (size, seed, epoch).
+    """
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, epoch]))).permutation(size)
+
+
+@dataclass
+class ExampleStream:
+    """The endless stream of examples.
+
+    Args:
+        epoch_size: examples of an epoch; they may differ, as pretraining cuts its text anew in every epoch.
+        seed: of the order.
+    """
+
+    epoch_size: Callable[[int], int]
+    seed: int
+    _starts: list[int] = field(default_factory=lambda: [0], repr=False)
+    _permutation: tuple[int, np.ndarray] | None = field(default=None, repr=False)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if self._permutation is None or self._permutation[0] != epoch:
+            self._permutation = (epoch, epoch_permutation(self.epoch_size(epoch), seed=self.seed, epoch=epoch))
+        return self._permutation[1]
+
+    def epoch_of(self, position: int) -> tuple[int, int]:
+        """Epoch that a position of the stream falls into, and the place within that epoch."""
+        while self._starts[-1] <= position:
+            size = self.epoch_size(len(self._starts) - 1)
+            if size <= 0:
+                raise ValueError(f"epoch {len(self._starts) - 1} has no examples")
+            self._starts.append(self._starts[-1] + size)
+        epoch = int(np.searchsorted(self._starts, position, side="right")) - 1
+        return epoch, position - self._starts[epoch]
+
+    def take(self, start: int, count: int) -> list[tuple[int, np.ndarray]]:
+        """Examples at positions start..start+count-1, as (epoch, example numbers) runs in stream order."""
+        runs: list[tuple[int, np.ndarray]] = []
+        while count > 0:
+            epoch, place = self.epoch_of(start)
+            part = self._order(epoch)[place : place + count]
+            runs.append((epoch, part))
+            start, count = start + len(part), count - len(part)
+        return runs
+
+
+def micro_batch_starts(step: int, *, batch_size: int, accumulate: int, rank: int, world_size: int) -> list[int]:
+    """Stream position where each micro-batch of one process begins at a step.
+
+    Micro-batch m of process r begins ``(m * world_size + r) * batch_size`` after the step's first example.
+    """
+    first = step * batch_size * accumulate * world_size
+    return [first + (micro * world_size + rank) * batch_size for micro in range(accumulate)]
