@@ -1,0 +1,116 @@
+"""What a recipe may not say although each key alone is right: rules between keys.
+
+They look at the merged values before these are turned into the schema's classes, so that their problems come in one
+report with those of single keys. A value of a wrong type is left to the schema and makes no second problem here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from albert_cli.recipe.problems import Path
+from albert_cli.recipe.sections import BUILT_IN_DATA, SIZES, read_device
+
+Finding = tuple[Path, str]
+POSITIONS_OF_SIZES = 512
+
+
+def broken_laws(values: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield every broken rule as the path to point at and the text."""
+    stage = values.get("stage")
+    yield from _data_source(_section(values, "data"))
+    if stage in ("pretrain", "finetune"):
+        yield from _architecture(values.get("model"))
+        yield from _lengths(values)
+        yield from _training(_section(values, "train"))
+        yield from _processes(_section(values, "runtime"))
+    if stage == "finetune":
+        yield from _model_and_tokenizer(values)
+        yield from _built_in_task(values)
+
+
+def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = values.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _number(values: Mapping[str, Any], name: str, default: int | None = None) -> int | None:
+    found = values.get(name, default)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def _data_source(data: Mapping[str, Any]) -> Iterator[Finding]:
+    if not data:
+        return
+    path, dataset = data.get("path"), data.get("dataset")
+    if path is not None and dataset is not None:
+        yield ("data", "path"), "path and dataset exclude each other: give one of them"
+    if path is None and dataset is None:
+        yield ("data",), "needs path (files of yours) or dataset (a hub name)"
+    if dataset is None or dataset == BUILT_IN_DATA:
+        for name in ("config", "revision"):
+            if data.get(name) is not None:
+                yield ("data", name), "belongs to a hub data set, and data.dataset names none"
+
+
+def _training(train: Mapping[str, Any]) -> Iterator[Finding]:
+    if not train:
+        return
+    epochs, max_steps, warmup = train.get("epochs"), train.get("max_steps"), _number(train, "warmup_steps")
+    if epochs is None and max_steps is None:
+        yield ("train",), "needs epochs or max_steps"
+    if epochs is not None and max_steps is not None:
+        yield ("train", "epochs"), "epochs and max_steps exclude each other: give one of them"
+    steps = _number(train, "max_steps")
+    if steps is not None and warmup is not None and 0 < steps < warmup:
+        yield ("train", "warmup_steps"), f"warmup_steps ({warmup}) is more than max_steps ({steps})"
+
+
+def _architecture(model: Any) -> Iterator[Finding]:
+    if not isinstance(model, Mapping):
+        return
+    hidden, heads = _number(model, "hidden_size"), _number(model, "num_attention_heads")
+    if hidden and heads and heads > 0 and hidden % heads:
+        yield ("model", "hidden_size"), f"hidden_size ({hidden}) is not a multiple of num_attention_heads ({heads})"
+    groups, layers = _number(model, "num_hidden_groups"), _number(model, "num_hidden_layers")
+    if groups and layers and groups > layers > 0:
+        yield ("model", "num_hidden_groups"), f"more groups ({groups}) than num_hidden_layers ({layers})"
+
+
+def _lengths(values: Mapping[str, Any]) -> Iterator[Finding]:
+    model, length = values.get("model"), _number(_section(values, "data"), "max_length")
+    if isinstance(model, Mapping):
+        positions = _number(model, "max_position_embeddings")
+    else:
+        positions = POSITIONS_OF_SIZES if model in SIZES else None
+    if length is not None and positions is not None and length > positions > 0:
+        yield ("data", "max_length"), f"max_length ({length}) is more than the model's {positions} positions"
+
+
+def _processes(runtime: Mapping[str, Any]) -> Iterator[Finding]:
+    processes, device = _number(runtime, "nproc"), runtime.get("device")
+    if processes is None or processes < 2 or not isinstance(device, str | int):
+        return
+    try:
+        one_device = read_device(str(device)).startswith("cuda:")
+    except ValueError:
+        return
+    if one_device:
+        yield ("runtime", "nproc"), f"{processes} processes need a device each, and runtime.device names one ({device})"
+
+
+def _model_and_tokenizer(values: Mapping[str, Any]) -> Iterator[Finding]:
+    model = values.get("model")
+    if model is None:
+        return
+    written_out = isinstance(model, Mapping) or model in SIZES
+    if written_out and values.get("tokenizer") is None:
+        yield ("tokenizer",), "is required when model is a size or a mapping"
+    if not written_out and _section(values, "init").get("from") is not None:
+        yield ("init", "from"), "needs model to be a size or a mapping; model names weights already"
+
+
+def _built_in_task(values: Mapping[str, Any]) -> Iterator[Finding]:
+    if _section(values, "data").get("dataset") == BUILT_IN_DATA and values.get("task") != BUILT_IN_DATA:
+        yield ("data", "dataset"), f"{BUILT_IN_DATA} is the data of the task {BUILT_IN_DATA}"

@@ -1,0 +1,80 @@
+"""What the command line asks of a stage besides the recipe: plain values, light to import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+RUN_TASKS = ("fill-mask", "text-classification", "sentence-order", "feature-extraction")
+"""Tasks of `albert run`."""
+
+DEFAULT_MODEL = "albert/albert-base-v2"
+"""Model of `albert run` when neither ``--model`` nor $ALBERT_MODEL names one."""
+
+FORMATS = ("infer", "text", "tsv", "jsonl", "json", "csv")
+"""Input formats of `albert run`; `infer` looks at the file's suffix and at the line."""
+
+POOLINGS = ("none", "cls", "mean")
+"""How `feature-extraction` makes a vector of a text; `none` gives one per token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a stage goes about its work.
+
+    Args:
+        resume: continue the run found in the recipe's `out`.
+        dry_run: check everything, train nothing.
+        json: print the result as one JSON object on stdout.
+        quiet: no talk on stderr but warnings and errors.
+        debug: the user wants tracebacks.
+    """
+
+    resume: bool = False
+    dry_run: bool = False
+    json: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """One call of `albert run`.
+
+    Args:
+        task: one of `RUN_TASKS`.
+        model: directory, run directory or hub id.
+        tokenizer: directory, SentencePiece file or hub id; None takes the model's.
+        texts: the inputs given as arguments; empty means `input`, or stdin when that is None too.
+        input: file with one input per line or record.
+        output: file for the results; None is stdout.
+        overwrite: whether `output` may exist.
+        format: one of `FORMATS`.
+        column: input column or columns of tables and JSON, as ``name`` or ``argument=name,argument=name``.
+        device: auto, cpu, cuda, cuda:N or mps; one that is not there means a warning and cpu.
+        precision: fp32, bf16 or fp16.
+        threads: threads of the CPU; None leaves torch's choice.
+        top_k: results per input; None takes the task's default (fill-mask 5, text-classification 1).
+        targets: words that fill-mask may answer; empty means all.
+        pooling: one of `POOLINGS`.
+        quiet: no talk on stderr but warnings and errors.
+        debug: the user wants tracebacks.
+    """
+
+    task: str
+    model: str
+    tokenizer: str | None = None
+    texts: tuple[str, ...] = ()
+    input: Path | None = None
+    output: Path | None = None
+    overwrite: bool = False
+    format: str = "infer"
+    column: str | None = None
+    device: str = "auto"
+    precision: str = "fp32"
+    threads: int | None = None
+    top_k: int | None = None
+    targets: tuple[str, ...] = ()
+    pooling: str = "none"
+    quiet: bool = False
+    debug: bool = False

@@ -1,0 +1,118 @@
+"""What a recipe may say: one class per stage, found by the key `stage`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field
+
+from albert_cli.recipe.sections import (
+    Architecture,
+    CorpusData,
+    Init,
+    Model,
+    Objective,
+    Runtime,
+    Section,
+    TaskData,
+    Text,
+    Tokenizer,
+    TokenizerRuntime,
+    Train,
+)
+
+Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio", "comet_ml", "aim", "clearml", "dvclive", "swanlab"]
+Task = Literal[
+    "cola",
+    "sst2",
+    "mrpc",
+    "stsb",
+    "qqp",
+    "mnli",
+    "qnli",
+    "rte",
+    "wnli",
+    "text-classification",
+    "text-regression",
+    "multi-label",
+    "python-docs",
+]
+
+
+class RecipeBase(Section):
+    """What every recipe says."""
+
+    description: str = ""
+    """One line for `albert recipe ls`."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    """Everything random follows from it: new weights, order of examples, masks, dropout."""
+    out: Text | None = None
+    """Run directory; null makes runs/<recipe>-<time>. Paths are relative to the working directory."""
+
+
+class TokenizerRecipe(RecipeBase):
+    """`albert train-tokenizer`: text in, tokenizer directory out."""
+
+    stage: Literal["train-tokenizer"]
+    """What the recipe is for."""
+    data: CorpusData
+    """The text to learn pieces from."""
+    tokenizer: Tokenizer = Tokenizer()
+    """The tokenizer to train."""
+    runtime: TokenizerRuntime = TokenizerRuntime()
+    """The machine."""
+
+
+class PretrainRecipe(RecipeBase):
+    """`albert pretrain`: text in, model out."""
+
+    stage: Literal["pretrain"]
+    """What the recipe is for."""
+    model: Architecture
+    """The architecture: tiny, small, base, large, xlarge, xxlarge, or a mapping of its fields."""
+    init: Init = Init()
+    """Where the weights come from."""
+    tokenizer: Text
+    """Tokenizer directory, SentencePiece file, run directory or hub id."""
+    data: CorpusData
+    """The text to learn from."""
+    objective: Objective = Objective()
+    """What is learnt."""
+    train: Train
+    """How the weights are found."""
+    runtime: Runtime = Runtime()
+    """The machine."""
+    trackers: list[Tracker] = Field(default_factory=list)
+    """Trackers to report to besides metrics.jsonl; none unless asked for."""
+
+
+class FinetuneRecipe(RecipeBase):
+    """`albert finetune`: labelled examples in, scored model out."""
+
+    stage: Literal["finetune"]
+    """What the recipe is for."""
+    task: Task
+    """A GLUE task; a kind of own files (text-classification, text-regression, multi-label); or python-docs."""
+    model: Model
+    """Directory, run directory or hub id of a model; or a size; or a mapping of architecture fields."""
+    init: Init = Init()
+    """Where the weights come from when `model` is a size or a mapping."""
+    tokenizer: Text | None = None
+    """Tokenizer directory, SentencePiece file, run directory or hub id; null takes the model's."""
+    data: TaskData
+    """The labelled examples."""
+    train: Train
+    """How the weights are found."""
+    runtime: Runtime = Runtime()
+    """The machine."""
+    trackers: list[Tracker] = Field(default_factory=list)
+    """Trackers to report to besides metrics.jsonl; none unless asked for."""
+
+
+Recipe = TokenizerRecipe | PretrainRecipe | FinetuneRecipe
+AnyRecipe = Annotated[Recipe, Discriminator("stage")]
+RECIPES: dict[str, type[TokenizerRecipe] | type[PretrainRecipe] | type[FinetuneRecipe]] = {
+    "train-tokenizer": TokenizerRecipe,
+    "pretrain": PretrainRecipe,
+    "finetune": FinetuneRecipe,
+}

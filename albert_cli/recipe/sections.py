@@ -1,0 +1,333 @@
+"""What the sections of a recipe may say: sizes, data, objective, training, machine.
+
+Every section refuses unknown keys and silent casts. The text under a field is its help in the reference pages and in
+the JSON schema.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator
+
+SIZES = ("tiny", "small", "base", "large", "xlarge", "xxlarge")
+BUILT_IN_DATA = "python-docs"
+
+Positive = Annotated[int, Field(gt=0)]
+NotNegative = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(ge=0, le=1)]
+DropoutRate = Annotated[float, Field(ge=0, lt=1)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Base of every section: typos, silent casts and later edits are errors."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+
+def _one_or_many(value: Any) -> str:
+    return "<many>" if isinstance(value, list) else "<one>"
+
+
+Paths = Annotated[
+    Annotated[Text, Tag("<one>")] | Annotated[Annotated[list[Text], Field(min_length=1)], Tag("<many>")],
+    Discriminator(_one_or_many),
+]
+
+
+class ModelFields(Section):
+    """An architecture written out; a key that is left out has the value of `AlbertConfig`, that is of xxlarge."""
+
+    vocab_size: Positive | None = None
+    """Number of pieces; null takes the tokenizer's."""
+    embedding_size: Positive = 128
+    """Width of the factorised embeddings (E)."""
+    hidden_size: Positive = 4096
+    """Width of a token inside the encoder (H), a multiple of `num_attention_heads`."""
+    num_hidden_layers: Positive = 12
+    """Layers that a token passes (N)."""
+    num_hidden_groups: Positive = 1
+    """Groups of layers with weights of their own; 1 shares one set over all layers."""
+    num_attention_heads: Positive = 64
+    """Attention heads (A)."""
+    intermediate_size: Positive = 16384
+    """Width inside the feed-forward block (I)."""
+    inner_group_num: Positive = 1
+    """Different layers inside one group (K)."""
+    hidden_act: Literal["gelu_new", "gelu", "relu", "silu", "tanh", "linear"] = "gelu_new"
+    """Activation of the feed-forward block and of the masked-LM head; `gelu_new` is the tanh form."""
+    hidden_dropout_prob: DropoutRate = 0.0
+    """Dropout of embeddings and of sub-layer outputs."""
+    attention_probs_dropout_prob: DropoutRate = 0.0
+    """Dropout of attention weights."""
+    max_position_embeddings: Positive = 512
+    """Longest sequence in tokens."""
+    type_vocab_size: Positive = 2
+    """Number of segment ids."""
+    initializer_range: Annotated[float, Field(gt=0)] = 0.02
+    """Standard deviation of the truncated normal that fills new weights."""
+    layer_norm_eps: Annotated[float, Field(gt=0)] = 1e-12
+    """Added to the variance in every layer norm."""
+    classifier_dropout_prob: DropoutRate = 0.1
+    """Dropout before a task head."""
+    dropout_placement: Literal["original", "transformers"] = "original"
+    """`original`: dropout after the feed-forward block, none before the order head; `transformers`: reversed."""
+
+
+def _name_or_fields(value: Any) -> str:
+    return "<fields>" if isinstance(value, dict | ModelFields) else "<name>"
+
+
+Architecture = Annotated[
+    Annotated[Literal["tiny", "small", "base", "large", "xlarge", "xxlarge"], Tag("<name>")]
+    | Annotated[ModelFields, Tag("<fields>")],
+    Discriminator(_name_or_fields),
+]
+Model = Annotated[
+    Annotated[Text, Tag("<name>")] | Annotated[ModelFields, Tag("<fields>")], Discriminator(_name_or_fields)
+]
+
+
+class Init(Section):
+    """Where the weights come from."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    from_: Annotated[Text | None, Field(alias="from")] = None
+    """Model or run directory, or hub id, whose weights to start from; null draws new ones."""
+
+
+class CorpusColumns(Section):
+    """Names of the columns of a table of documents."""
+
+    text: Text = "text"
+    """Column with the document's text."""
+
+
+class CorpusData(Section):
+    """Raw text: documents for the tokenizer and for pretraining. Exactly one of `path` and `dataset`."""
+
+    path: Paths | None = None
+    """File, folder, or a list of them.
+
+    Plain text (.txt, .txt.gz): a document per file, or blank-line separated. Tables need a text column.
+    """
+    dataset: Text | None = None
+    """Hub data set, or `python-docs` for the documentation strings of the installed Python."""
+    config: Text | None = None
+    """Configuration of the hub data set."""
+    revision: Text | None = None
+    """Commit, tag or branch of the hub data set."""
+    split: Text | None = None
+    """Split of the data set; null takes `train`."""
+    columns: CorpusColumns = CorpusColumns()
+    """Names of the columns."""
+    sentences: Literal["sentencex", "newline", "regex"] = "sentencex"
+    """How documents are cut into sentences; `newline`: a sentence per line, as the original code had it."""
+    language: Text = "en"
+    """Language code for the sentence splitter."""
+    max_length: Annotated[int, Field(ge=8)] = 512
+    """Longest training sequence in tokens, special tokens included."""
+    limit: Positive | None = None
+    """Use only the first so many documents."""
+    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """Share of the documents kept for measuring, never trained on."""
+    cache: Text | None = None
+    """Folder for prepared token shards; null takes the user's cache folder."""
+
+
+class TaskColumns(Section):
+    """Names of the columns of a task's table; null takes the names of the task's official format."""
+
+    text: Text | None = None
+    """First (or only) text."""
+    text_pair: Text | None = None
+    """Second text of a pair."""
+    label: Text | None = None
+    """Label or score; for multi-label data a list, or one text with the labels separated by commas."""
+    id: Text | None = None
+    """Identifier that predictions carry."""
+
+
+class TaskSplit(Section):
+    """Names of the splits; null takes the names of the task's official format."""
+
+    train: Text | None = None
+    """Split to train on."""
+    dev: Text | None = None
+    """Split to choose the best checkpoint by, and to score."""
+    test: Text | None = None
+    """Split to predict."""
+
+
+class TaskData(Section):
+    """Labelled examples. Exactly one of `path` and `dataset`."""
+
+    path: Paths | None = None
+    """File, folder, or a list of them: the task's official format, or CSV, TSV, JSON, JSONL, parquet."""
+    dataset: Text | None = None
+    """Hub data set, or `python-docs` for the built-in task."""
+    config: Text | None = None
+    """Configuration of the hub data set."""
+    revision: Text | None = None
+    """Commit, tag or branch of the hub data set."""
+    split: TaskSplit = TaskSplit()
+    """Names of the splits."""
+    columns: TaskColumns = TaskColumns()
+    """Names of the columns."""
+    max_length: Annotated[int, Field(ge=8)] = 128
+    """Longest sequence in tokens, special tokens included; longer ones are cut."""
+    limit: Positive | None = None
+    """Use only the first so many rows of each split."""
+
+
+class Tokenizer(Section):
+    """The tokenizer to train."""
+
+    vocab_size: Annotated[int, Field(ge=16)] = 30_000
+    """Number of pieces, special ones included."""
+    do_lower_case: bool = True
+    """Lower-case the text."""
+    keep_accents: bool = False
+    """Keep accents; otherwise they are stripped."""
+    character_coverage: Annotated[float, Field(gt=0, le=1)] = 0.99995
+    """Share of the characters that must get a piece."""
+    input_sentence_size: Positive = 10_000_000
+    """Sample at most so many lines."""
+    algorithm: Literal["transformers", "original"] = "transformers"
+    """Whose text cleaning the tokenizer directory records: that of `transformers`, or the original code's."""
+    model_max_length: Positive = 512
+    """Longest sequence that the tokenizer directory records."""
+
+
+class Objective(Section):
+    """What pretraining learns: masked tokens, and the order of two segments."""
+
+    sentence: Literal["sop", "sop_original", "nsp", "none"] = "sop"
+    """Task on segment pairs.
+
+    `sop`: sentence order alone; `sop_original`: with the original code's random pairs for documents of one chunk;
+    `nsp`: next sentence; `none`: masked tokens alone.
+    """
+    ngram: Annotated[int, Field(ge=1, le=10)] = 3
+    """Longest run of words masked together."""
+    ngram_preference: Literal["shorter", "uniform", "longer"] = "shorter"
+    """How n is drawn: in proportion to 1/n (the paper), evenly, or in proportion to n."""
+    mask_rate: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    """Share of the tokens to predict."""
+    max_predictions: Positive | None = None
+    """Most predictions in a sequence; null takes `mask_rate` of its length."""
+    short_seq_prob: Rate = 0.1
+    """Share of the sequences cut to a random shorter length."""
+    whole_word: Literal["spaces", "english", "off"] = "spaces"
+    """What is masked as a whole: all pieces between two spaces; English words, contractions apart; or single pieces."""
+    cross_segments: bool = False
+    """Whether a masked run may reach over the border of two segments."""
+    random_specials: bool = False
+    """Whether random replacements may be special tokens, as in the original code."""
+
+
+class Train(Section):
+    """How the weights are found. Exactly one of `epochs` and `max_steps`."""
+
+    batch_size: Positive = 32
+    """Sequences in a micro-batch of one process; the effective batch is batch_size x accumulate x processes."""
+    accumulate: Positive = 1
+    """Micro-batches summed before an optimiser step."""
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    """Passes over the training data; parts of a pass are allowed."""
+    max_steps: Positive | None = None
+    """Optimiser steps."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    """Highest learning rate, reached at the end of warm-up."""
+    learning_rate_for_batch: Positive | None = None
+    """Effective batch that `learning_rate` was chosen for; another one scales the rate by the root of their ratio.
+
+    null: no scaling.
+    """
+    optimizer: Literal["adamw", "lamb"] = "adamw"
+    """Update rule."""
+    bias_correction: bool = False
+    """Correct the moments of the first steps; the original code does not."""
+    beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
+    """Decay of the second moment."""
+    schedule: Literal["albert", "linear", "cosine", "constant"] = "albert"
+    """Learning rate over the steps after warm-up; `albert` is the original's polynomial decay to zero."""
+    warmup_steps: NotNegative = 0
+    """Optimiser steps of linear warm-up."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Decoupled decay; biases and layer norms are exempt."""
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest global norm of the gradient; null never clips."""
+    dropout: DropoutRate | None = None
+    """Dropout of the encoder during this run; null takes the model's."""
+    classifier_dropout: DropoutRate | None = None
+    """Dropout before the task head during this run; null takes the model's."""
+    log_every: Positive = 50
+    """Steps between lines of metrics."""
+    eval_every: Positive | None = None
+    """Steps between evaluations; null evaluates at the end of every epoch, or of the run when max_steps is given."""
+    save_every: Positive | None = None
+    """Steps between checkpoints; null saves after every evaluation and at the end."""
+    keep: Positive = 2
+    """Newest checkpoints kept; the best and the last are never deleted."""
+    early_stop: Positive | None = None
+    """Stop after so many evaluations without a better score; null never stops early."""
+
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|\d+|-1")
+
+
+def _device_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def read_device(text: str) -> str:
+    """Return a device in torch's words: `0` is `cuda:0`, `-1` is `cpu`.
+
+    Raises:
+        ValueError: it is none of auto, cpu, cuda, cuda:N, N, -1, mps.
+    """
+    if not _DEVICE.fullmatch(text):
+        raise ValueError(f"must be auto, cpu, cuda, cuda:N, N, -1 or mps, found '{text}'")
+    if text == "-1":
+        return "cpu"
+    return f"cuda:{int(text)}" if text.isdigit() else text
+
+
+class TokenizerRuntime(Section):
+    """The machine, for the tokenizer."""
+
+    threads: Positive | None = None
+    """Threads; null uses every core that this process may use."""
+
+
+class Runtime(TokenizerRuntime):
+    """The machine."""
+
+    device: Annotated[str, BeforeValidator(_device_text)] = "auto"
+    """auto, cpu, cuda, cuda:N, N (= cuda:N), -1 (= cpu) or mps."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Number format of the matrix products."""
+    nproc: Positive = 1
+    """Processes on this machine."""
+    attention: Literal["auto", "plain", "sdpa", "varlen"] = "auto"
+    """How attention is computed; the results agree."""
+    workers: NotNegative = 0
+    """Processes that prepare batches ahead; 0 prepares them in the main one."""
+    recompute: bool = False
+    """Recompute activations in the backward pass: less memory, more time."""
+
+    @field_validator("device")
+    @classmethod
+    def _device(cls, value: str) -> str:
+        return read_device(value)
