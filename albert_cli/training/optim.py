@@ -5,7 +5,7 @@ its square, *without* bias correction: the first step is 0.1 / sqrt(0.001) = 3.1
 warm-up hides. AdamW moves by -lr * u; LAMB by -lr * (|w| / |u|) * u, tensor by tensor (LAMB paper, algorithm 2).
 
 `torch.optim.AdamW` is not the same optimiser. Its only difference is the bias correction, and that fades with the step,
-so `AlbertAdamW` calls torch's fused kernel with a step so large that the correction is exactly 1.
+so `AlbertAdamW` gives large tensors to torch's fused kernel with a step so large that the correction is exactly 1.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from torch.optim.optimizer import Optimizer, ParamsT
 
 # 0.999 ** (2 ** 30) is 0 in every float type, so 1 - beta ** step is exactly 1.
 _STEP_WITHOUT_CORRECTION = float(2**30)
+
+# On CPU, elements of a tensor from which the fused kernel saves time; below, the plain form rounds once less.
+_FUSED_FROM = 2**16
 
 
 def parameter_groups(model: nn.Module, weight_decay: float = 0.01) -> list[dict[str, Any]]:
@@ -79,7 +82,7 @@ class _OriginalOptimizer(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameters in _by_device_and_step(self._with_gradient(group), self.state):
+            for parameters in _alike(self._with_gradient(group), self.state):
                 self._update(group, parameters)
         return loss
 
@@ -235,11 +238,12 @@ def _check_settings(settings: dict[str, Any]) -> None:
         raise ValueError(f"each beta must be in [0, 1): {settings['betas']}")
 
 
-def _by_device_and_step(parameters: list[Tensor], state: Any) -> Iterable[list[Tensor]]:
-    """Lists of parameters that one call may update: same device, type and age."""
+def _alike(parameters: list[Tensor], state: Any) -> Iterable[list[Tensor]]:
+    """Lists of parameters that one call may update: same device, type, age, and large or small."""
     lists: dict[tuple[Any, ...], list[Tensor]] = {}
     for parameter in parameters:
-        key = (parameter.device, parameter.dtype, state[parameter]["step"])
+        large = parameter.is_cuda or parameter.numel() >= _FUSED_FROM
+        key = (parameter.device, parameter.dtype, state[parameter]["step"], large)
         lists.setdefault(key, []).append(parameter)
     return lists.values()
 
@@ -247,7 +251,8 @@ def _by_device_and_step(parameters: list[Tensor], state: Any) -> Iterable[list[T
 def _fits_fused_kernel(parameters: list[Tensor]) -> bool:
     first = parameters[0]
     same_type = all(cast(Tensor, parameter.grad).dtype == torch.float32 for parameter in parameters)
-    return first.dtype == torch.float32 and first.device.type in ("cpu", "cuda") and same_type
+    on_known_device = first.is_cuda or (first.device.type == "cpu" and first.numel() >= _FUSED_FROM)
+    return on_known_device and first.dtype == torch.float32 and same_type
 
 
 def _laid_out_as(gradient: Tensor, like: Tensor) -> Tensor:

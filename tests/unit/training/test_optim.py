@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from albert_cli.training import optim
 from albert_cli.training.optim import AlbertAdamW, Lamb, parameter_groups
 
 WEIGHTS = [0.1, -0.2, 0.3]
@@ -49,9 +50,11 @@ def restated(weights, gradients, *, lr, decay, adapt, corrected=False, beta1=0.9
     return w
 
 
+@pytest.mark.parametrize("fused_from", [1, 10**9])
 @pytest.mark.parametrize("corrected", [False, True])
 @pytest.mark.parametrize(("optimizer_class", "adapt"), [(AlbertAdamW, False), (Lamb, True)])
-def test_thirty_steps_follow_the_formula(optimizer_class, adapt, corrected):
+def test_thirty_steps_follow_the_formula(optimizer_class, adapt, corrected, fused_from, monkeypatch):
+    monkeypatch.setattr(optim, "_FUSED_FROM", fused_from)
     random = np.random.default_rng(5)
     start = random.normal(size=(6, 4)).astype(np.float32)
     gradients = random.normal(size=(30, 6, 4)).astype(np.float32)
@@ -99,7 +102,8 @@ def test_a_parameter_without_gradient_stays():
 
 
 @pytest.mark.parametrize("optimizer_class", [AlbertAdamW, Lamb])
-def test_a_gradient_laid_out_otherwise_gives_the_same_step(optimizer_class):
+def test_a_gradient_laid_out_otherwise_gives_the_same_step(optimizer_class, monkeypatch):
+    monkeypatch.setattr(optim, "_FUSED_FROM", 1)
     torch.manual_seed(1)
     start, gradient = torch.randn(4, 6), torch.randn(4, 6)
     results = []
