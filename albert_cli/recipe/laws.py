@@ -26,8 +26,23 @@ def broken_laws(values: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _training(_section(values, "train"))
         yield from _processes(_section(values, "runtime"))
     if stage == "finetune":
-        yield from _model_and_tokenizer(values)
+        yield from _start(values)
         yield from _built_in_task(values)
+
+
+def missing_inputs(values: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield what a run needs and only its user can name: a recipe for others to start from may leave it open."""
+    data, stage = values.get("data"), values.get("stage")
+    if isinstance(data, Mapping) and data.get("path") is None and data.get("dataset") is None:
+        yield ("data", "path"), "is required: your files (or data.dataset, a hub name)"
+    if stage == "pretrain" and not values.get("tokenizer"):
+        yield ("tokenizer",), "is required: a tokenizer directory, a SentencePiece file or a run directory"
+    if stage == "finetune" and not values.get("tokenizer") and _is_written_out(values.get("model")):
+        yield ("tokenizer",), "is required when model is a size or a mapping"
+
+
+def _is_written_out(model: Any) -> bool:
+    return isinstance(model, Mapping) or model in SIZES
 
 
 def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -46,8 +61,6 @@ def _data_source(data: Mapping[str, Any]) -> Iterator[Finding]:
     path, dataset = data.get("path"), data.get("dataset")
     if path is not None and dataset is not None:
         yield ("data", "path"), "path and dataset exclude each other: give one of them"
-    if path is None and dataset is None:
-        yield ("data",), "needs path (files of yours) or dataset (a hub name)"
     if dataset is None or dataset == BUILT_IN_DATA:
         for name in ("config", "revision"):
             if data.get(name) is not None:
@@ -100,14 +113,9 @@ def _processes(runtime: Mapping[str, Any]) -> Iterator[Finding]:
         yield ("runtime", "nproc"), f"{processes} processes need a device each, and runtime.device names one ({device})"
 
 
-def _model_and_tokenizer(values: Mapping[str, Any]) -> Iterator[Finding]:
+def _start(values: Mapping[str, Any]) -> Iterator[Finding]:
     model = values.get("model")
-    if model is None:
-        return
-    written_out = isinstance(model, Mapping) or model in SIZES
-    if written_out and values.get("tokenizer") is None:
-        yield ("tokenizer",), "is required when model is a size or a mapping"
-    if not written_out and _section(values, "init").get("from") is not None:
+    if model is not None and not _is_written_out(model) and _section(values, "init").get("from") is not None:
         yield ("init", "from"), "needs model to be a size or a mapping; model names weights already"
 
 

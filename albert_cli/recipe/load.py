@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from albert_cli.errors import RecipeError, UsageError
 from albert_cli.recipe.findings import defaults_of, findings
-from albert_cli.recipe.laws import broken_laws
+from albert_cli.recipe.laws import broken_laws, missing_inputs
 from albert_cli.recipe.layers import Layer, Merged, Origin, command_line_layer, file_layer
 from albert_cli.recipe.problems import Path as KeyPath
 from albert_cli.recipe.problems import Problem, did_you_mean, dotted, in_order, nearest
@@ -34,6 +34,7 @@ class LoadedRecipe:
         path: the file; None for a recipe made of options alone.
         raw: the merged values as they were said, without defaults.
         name: short name, for the run directory.
+        needs: keys that a run needs and the recipe leaves to its user; empty unless they were allowed to be open.
     """
 
     recipe: Recipe
@@ -41,6 +42,7 @@ class LoadedRecipe:
     path: Path | None
     raw: dict[str, Any] = field(repr=False)
     name: str = "recipe"
+    needs: tuple[str, ...] = ()
 
 
 def load_recipe(
@@ -49,6 +51,7 @@ def load_recipe(
     overrides: Sequence[str] = (),
     shortcuts: Mapping[str, Any] | None = None,
     stage: str | None = None,
+    inputs_may_be_open: bool = False,
 ) -> LoadedRecipe:
     """Load a recipe file, a shipped recipe or a run directory's recipe.
 
@@ -57,6 +60,7 @@ def load_recipe(
         overrides: ``key.path=value`` texts (``--set``); the values are read as YAML.
         shortcuts: values by dotted key that have options of their own (``--seed``); None values are ignored.
         stage: the stage that the recipe must be for; None takes any.
+        inputs_may_be_open: accept a recipe that leaves its data or tokenizer to whoever runs it.
 
     Raises:
         UsageError: there is no such recipe, or it is for another stage.
@@ -66,8 +70,10 @@ def load_recipe(
     problems: list[Problem] = []
     layers = _file_layers(path, problems)
     merged = _merge_all(layers, overrides, shortcuts or {}, problems)
-    recipe = _check(merged, problems, stage, str(name))
-    return LoadedRecipe(recipe, merged.leaf_origins(), path, merged.said, short_name(path))
+    if not problems and stage is not None and merged.values.get("stage", stage) in RECIPES.keys() - {stage}:
+        raise _other_stage(str(name), merged.values["stage"], stage)
+    recipe, needs = _check(merged, problems, inputs_may_be_open)
+    return LoadedRecipe(recipe, merged.leaf_origins(), path, merged.said, short_name(path), needs)
 
 
 def load_values(
@@ -91,7 +97,7 @@ def load_values(
     problems: list[Problem] = []
     layers = [Layer(dict(values), lambda _: Origin("command line"))]
     merged = _merge_all(layers, overrides, shortcuts or {}, problems)
-    recipe = _check(merged, problems, None, name)
+    recipe, _ = _check(merged, problems, False)
     return LoadedRecipe(recipe, merged.leaf_origins(), None, merged.said, name)
 
 
@@ -161,20 +167,25 @@ def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in values.items()}
 
 
-def _check(merged: _All, problems: list[Problem], stage: str | None, name: str) -> Recipe:
+def _other_stage(name: str, found: str, wanted: str) -> UsageError:
+    return UsageError(f"{name} is a recipe for {found}, not for {wanted}", hint=f"albert {found} {name}")
+
+
+def _check(merged: _All, problems: list[Problem], inputs_may_be_open: bool) -> tuple[Recipe, tuple[str, ...]]:
     found_stage = merged.values.get("stage")
     schema = RECIPES.get(found_stage) if isinstance(found_stage, str) else None
     if schema is None:
         if merged.values or not problems:
             problems.append(_stage_problem(merged))
         raise _error(problems)
-    if stage is not None and found_stage != stage and not problems:
-        raise UsageError(f"{name} is a recipe for {found_stage}, not for {stage}", hint=f"albert {found_stage} {name}")
     merged.fill(defaults_of(schema))
     if isinstance(merged.values.get("model"), dict):
         merged.fill({"model": defaults_of(ModelFields)})
-    recipe: Recipe | None = None
+    open_inputs = list(missing_inputs(merged.values))
     found: list[tuple[KeyPath, str]] = list(broken_laws(merged.values))
+    if not inputs_may_be_open:
+        found += open_inputs
+    recipe: Recipe | None = None
     try:
         recipe = schema.model_validate(merged.values)
     except ValidationError as error:
@@ -183,9 +194,10 @@ def _check(merged: _All, problems: list[Problem], stage: str | None, name: str) 
     located = (Problem(o.where, dotted(path), text, o.rank) for path, text in found for o in [merged.origin(path)])
     # A line that YAML could not read right has its problem already.
     problems += [problem for problem in located if problem.where not in taken or problem.where.startswith("--")]
+    needs = tuple(dotted(path) for path, _ in open_inputs)
     if problems or recipe is None:
-        raise _error(problems)
-    return recipe
+        raise _error(problems, needs)
+    return recipe, needs
 
 
 def _stage_problem(merged: _All) -> Problem:
@@ -200,6 +212,8 @@ def _stage_problem(merged: _All) -> Problem:
     return Problem(origin.where, "stage", f"must be one of {choices}, found {value!r}{meant}", origin.rank)
 
 
-def _error(problems: Sequence[Problem]) -> RecipeError:
+def _error(problems: Sequence[Problem], needs: Sequence[str] = ()) -> RecipeError:
+    if problems and all(problem.key in needs for problem in problems):
+        return RecipeError(in_order(problems), hint="add " + " ".join(f"--set {key}=..." for key in needs))
     hint = "correct the line" + ("s" if len(problems) > 1 else "") + "; docs/reference/recipe.md has every key"
     return RecipeError(in_order(problems), hint=hint)

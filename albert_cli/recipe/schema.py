@@ -72,8 +72,8 @@ class PretrainRecipe(RecipeBase):
     """The architecture: tiny, small, base, large, xlarge, xxlarge, or a mapping of its fields."""
     init: Init = Init()
     """Where the weights come from."""
-    tokenizer: Text
-    """Tokenizer directory, SentencePiece file, run directory or hub id."""
+    tokenizer: str = ""
+    """Tokenizer directory, SentencePiece file, run directory or hub id. Required."""
     data: CorpusData
     """The text to learn from."""
     objective: Objective = Objective()
@@ -98,7 +98,10 @@ class FinetuneRecipe(RecipeBase):
     init: Init = Init()
     """Where the weights come from when `model` is a size or a mapping."""
     tokenizer: Text | None = None
-    """Tokenizer directory, SentencePiece file, run directory or hub id; null takes the model's."""
+    """Tokenizer directory, SentencePiece file, run directory or hub id; null takes the model's.
+
+    Required when `model` is a size or a mapping.
+    """
     data: TaskData
     """The labelled examples."""
     train: Train
