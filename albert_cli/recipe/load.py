@@ -19,7 +19,7 @@ from albert_cli.recipe.layers import Layer, Merged, Origin, command_line_layer, 
 from albert_cli.recipe.problems import Path as KeyPath
 from albert_cli.recipe.problems import Problem, did_you_mean, dotted, in_order, nearest
 from albert_cli.recipe.schema import RECIPES, Recipe
-from albert_cli.recipe.sections import ModelFields
+from albert_cli.recipe.sections import ModelFields, Runtime
 from albert_cli.recipe.shipped import find_parent, find_recipe, short_name, shown_path
 from albert_cli.recipe.yaml_strict import read_yaml
 
@@ -43,6 +43,12 @@ class LoadedRecipe:
     raw: dict[str, Any] = field(repr=False)
     name: str = "recipe"
     needs: tuple[str, ...] = ()
+
+    @property
+    def processes(self) -> int:
+        """Processes that the run wants on this machine."""
+        runtime = self.recipe.runtime
+        return runtime.nproc if isinstance(runtime, Runtime) else 1
 
 
 def load_recipe(
@@ -215,5 +221,7 @@ def _stage_problem(merged: _All) -> Problem:
 def _error(problems: Sequence[Problem], needs: Sequence[str] = ()) -> RecipeError:
     if problems and all(problem.key in needs for problem in problems):
         return RecipeError(in_order(problems), hint="add " + " ".join(f"--set {key}=..." for key in needs))
+    if all(problem.where.startswith("--") for problem in problems):
+        return RecipeError(in_order(problems), hint="correct the options; docs/reference/recipe.md has every key")
     hint = "correct the line" + ("s" if len(problems) > 1 else "") + "; docs/reference/recipe.md has every key"
     return RecipeError(in_order(problems), hint=hint)

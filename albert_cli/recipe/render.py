@@ -66,10 +66,10 @@ def _with_origins(values: dict[str, Any], origins: dict[str, str], path: tuple[s
             yield f"{indent}{key}:\n"
             yield from _with_origins(value, origins, here)
             continue
-        yield f"{indent}{key}: {_one_line(value)}  # {origins.get(dotted(here), 'default')}\n"
+        yield f"{indent}{key}: {one_line(value)}  # {origins.get(dotted(here), 'default')}\n"
 
 
-def _one_line(value: Any) -> str:
+def one_line(value: Any) -> str:
     """Write a value in flow form; text with line breaks is quoted, so that a comment can follow."""
     style = '"' if isinstance(value, str) and not value.isprintable() else None
     text = yaml.dump(

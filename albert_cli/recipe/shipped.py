@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from albert_cli.errors import UsageError
 from albert_cli.recipe.problems import nearest
 
 _SUFFIXES = (".yaml", ".yml")
+_EXTENDS = re.compile(r"""^extends:[ \t]*(?P<quote>["']?)(?P<name>[^"'#\s]+)(?P=quote)""", re.MULTILINE)
 
 
 def recipes_folder() -> Path:
@@ -61,6 +63,20 @@ def find_parent(name: str, child: Path) -> Path | None:
         if path.is_file():
             return path
     return shipped_file(name)
+
+
+def parent_from_elsewhere(text: str, path: Path) -> str:
+    """Return a shipped recipe's text so that it still finds its parent when it lies elsewhere.
+
+    ``extends: _common`` beside glue/sst2.yaml becomes ``extends: glue/_common``; comments and order stay.
+    """
+    found = _EXTENDS.search(text)
+    parent = find_parent(found["name"], path) if found else None
+    folder = recipes_folder().resolve()
+    if found is None or parent is None or not parent.resolve().is_relative_to(folder):
+        return text
+    full = parent.resolve().relative_to(folder).with_suffix("").as_posix()
+    return text[: found.start("name")] + full + text[found.end("name") :]
 
 
 def shown_path(path: Path) -> str:

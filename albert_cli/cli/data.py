@@ -1,0 +1,50 @@
+"""`albert data`: look at what training will see, and prepare it ahead."""
+
+from __future__ import annotations
+
+from albert_cli.cli.options import (
+    DebugOption,
+    JsonOption,
+    QuietOption,
+    RecipeArgument,
+    SeedOption,
+    SetOption,
+    load,
+    shortcuts,
+)
+
+HELP = "Look at what training will see, and prepare it ahead."
+
+
+def inspect(
+    recipe: RecipeArgument,
+    set_: SetOption = None,
+    seed: SeedOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> int | None:
+    """Show decoded batches and statistics of a recipe's data."""
+    from albert_cli.recipe.requests import RunOptions
+    from albert_cli.stages import inspect as stage
+
+    loaded = load(recipe, stage=None, overrides=set_, said=shortcuts(seed=seed))
+    return stage.run(loaded, RunOptions(json=json, quiet=quiet, debug=debug))
+
+
+def prepare(
+    recipe: RecipeArgument,
+    set_: SetOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> int | None:
+    """Turn a recipe's text into token shards, so that training starts at once."""
+    from albert_cli.recipe.requests import RunOptions
+    from albert_cli.stages import prepare as stage
+
+    loaded = load(recipe, stage="pretrain", overrides=set_, said={})
+    return stage.run(loaded, RunOptions(json=json, quiet=quiet, debug=debug))
+
+
+COMMANDS = {"inspect": inspect, "prepare": prepare}

@@ -1,0 +1,156 @@
+"""`albert run`: inference from arguments, a file or stdin, one JSON object per input line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from albert_cli.cli.options import DebugOption, DeviceOption, PrecisionOption, QuietOption, ThreadsOption
+from albert_cli.errors import UsageError
+
+
+def run(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT", help="Inputs; without any, --input or stdin.", show_default=False),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task", metavar="TASK", help="fill-mask, text-classification, sentence-order, feature-extraction."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", metavar="MODEL", help="Model directory, run directory or hub id; without it $ALBERT_MODEL."
+        ),
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option("--tokenizer", metavar="DIR", help="Tokenizer; without it the model's.")
+    ] = None,
+    input_: Annotated[Path | None, typer.Option("--input", metavar="FILE", help="Read the inputs from a file.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to stdout.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", metavar="", help="Replace the file of --output.")] = False,
+    format_: Annotated[
+        Literal["infer", "text", "tsv", "jsonl", "json", "csv"],
+        typer.Option("--format", help="Form of the inputs; infer looks at the file's name and at the line."),
+    ] = "infer",
+    column: Annotated[
+        str | None,
+        typer.Option("--column", metavar="NAMES", help="Input columns: NAME, or ARGUMENT=NAME,ARGUMENT=NAME."),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option("--top-k", metavar="N", help="Answers per input (fill-mask, text-classification).", min=1),
+    ] = None,
+    targets: Annotated[
+        str | None, typer.Option("--targets", metavar="A,B,...", help="Words that may fill the mask (fill-mask).")
+    ] = None,
+    pooling: Annotated[
+        Literal["none", "cls", "mean"] | None,
+        typer.Option("--pooling", help="One vector per text, or none: one per token (feature-extraction)."),
+    ] = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    threads: ThreadsOption = None,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> int | None:
+    """Answer input lines, one JSON object each, as they come."""
+    from albert_cli.recipe.requests import RunRequest
+
+    if texts and input_ is not None:
+        raise UsageError("TEXT and --input exclude each other (albert run)", hint="give one of them")
+    checked_task = check_task(task)
+    check_task_options(checked_task, {"--top-k": top_k, "--targets": targets, "--pooling": pooling})
+    request = RunRequest(
+        task=checked_task,
+        model=choose_model(model, quiet=quiet),
+        tokenizer=tokenizer,
+        texts=tuple(texts or ()),
+        input=input_,
+        output=output,
+        overwrite=overwrite,
+        format=format_,
+        column=column,
+        device=read_device_option(device),
+        precision=precision or "fp32",
+        threads=threads,
+        top_k=top_k,
+        targets=tuple(word.strip() for word in targets.split(",")) if targets else (),
+        pooling=pooling or "none",
+        quiet=quiet,
+        debug=debug,
+    )
+    from albert_cli.inference.run import run as answer
+
+    return answer(request)
+
+
+OPTION_TASKS = {
+    "--top-k": ("fill-mask", "text-classification"),
+    "--targets": ("fill-mask",),
+    "--pooling": ("feature-extraction",),
+}
+
+
+def check_task(task: str | None) -> str:
+    """Return a task that exists.
+
+    Raises:
+        UsageError: none was named, or one that does not exist.
+    """
+    from albert_cli.recipe.problems import nearest
+    from albert_cli.recipe.requests import RUN_TASKS
+
+    listed = f"--task is one of {', '.join(RUN_TASKS)}"
+    if task is None:
+        raise UsageError("no task named (albert run)", hint=listed)
+    if task not in RUN_TASKS:
+        near = nearest(task, RUN_TASKS, count=1)
+        raise UsageError(f"no task {task!r} (albert run)", hint=f"did you mean {near[0]}? {listed}" if near else listed)
+    return task
+
+
+def check_task_options(task: str, given: dict[str, object]) -> None:
+    """Refuse options that the task would ignore.
+
+    Raises:
+        UsageError: one was given.
+    """
+    for option, tasks in OPTION_TASKS.items():
+        if given[option] is not None and task not in tasks:
+            raise UsageError(f"{option} is for {' and '.join(tasks)}, not for {task}", hint=f"leave {option} out")
+
+
+def choose_model(model: str | None, *, quiet: bool) -> str:
+    """Return the model to use: the option's, else $ALBERT_MODEL, else the released base model; say so unless given."""
+    from albert_cli.recipe.requests import DEFAULT_MODEL
+    from albert_cli.report.console import Talk
+
+    if model is not None:
+        return model
+    from_environment = os.environ.get("ALBERT_MODEL")
+    chosen = from_environment or DEFAULT_MODEL
+    Talk(quiet=quiet).say(
+        f"model: {chosen} ({'$ALBERT_MODEL' if from_environment else 'default; --model names another'})"
+    )
+    return chosen
+
+
+def read_device_option(device: str | None) -> str:
+    """Return the device in torch's words.
+
+    Raises:
+        UsageError: it is no device.
+    """
+    from albert_cli.recipe.sections import read_device
+
+    try:
+        return read_device(device or "auto")
+    except ValueError as error:
+        raise UsageError(f"--device {error}", hint="--device cpu") from None
