@@ -6,11 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Which numbers share one picture, and what the picture is called; what no rule names gets a picture of its own.
-_PICTURES = (
-    ("Loss", lambda name: name == "loss" or name.endswith("_loss") or "_loss_" in name),
-    ("Accuracy", lambda name: "accuracy" in name),
-)
 _NOT_CURVES = frozenset({"step", "split", "epoch", "seconds", "time"})
 
 
@@ -49,13 +44,14 @@ def pictures_from_events(events: Iterable[Mapping[str, Any]]) -> list[Picture]:
     pictures: dict[str, list[Curve]] = {}
     for (name, split), series in points.items():
         pictures.setdefault(_title(name), []).append(Curve(f"{split} {name}", tuple(series)))
-    ranks = {title: rank for rank, (title, _) in enumerate(_PICTURES)}
-    titles = sorted(pictures, key=lambda title: ranks.get(title, len(ranks)))
+    titles = sorted(pictures, key=lambda title: (title != "Loss", title != "Accuracy"))
     return [Picture(title, tuple(pictures[title])) for title in titles]
 
 
 def _title(name: str) -> str:
-    for title, belongs in _PICTURES:
-        if belongs(name):
-            return title
+    """Which picture a quantity belongs to: losses share one, accuracies share one, everything else has its own."""
+    if name == "loss" or name.endswith("_loss") or "_loss_" in name:
+        return "Loss"
+    if "accuracy" in name:
+        return "Accuracy"
     return name.replace("_per_second", " per second").replace("_", " ").capitalize()

@@ -103,14 +103,15 @@ def redact(command: Iterable[str]) -> list[str]:
     clean: list[str] = []
     hide_next = False
     for argument in command:
-        name, equals, _ = argument.partition("=")
+        secret = _SECRET.search(argument)
+        equals = argument.find("=", secret.end()) if secret else -1
         if hide_next:
             clean.append("***")
-        elif equals and _SECRET.search(name):
-            clean.append(f"{name}=***")
+        elif equals >= 0:
+            clean.append(f"{argument[:equals]}=***")
         else:
             clean.append(_TOKEN.sub("***", _shorten_paths(argument)))
-        hide_next = not equals and argument.startswith("-") and bool(_SECRET.search(argument))
+        hide_next = secret is not None and equals < 0 and argument.startswith("-")
     return clean
 
 
