@@ -26,9 +26,10 @@ def inspect(
 ) -> int | None:
     """Show decoded batches and statistics of a recipe's data."""
     from albert_cli.recipe.requests import RunOptions
-    from albert_cli.stages import inspect as stage
 
     loaded = load(recipe, stage=None, overrides=set_, said=shortcuts(seed=seed))
+    from albert_cli.stages import inspect as stage
+
     return stage.run(loaded, RunOptions(json=json, quiet=quiet, debug=debug))
 
 
@@ -41,9 +42,10 @@ def prepare(
 ) -> int | None:
     """Turn a recipe's text into token shards, so that training starts at once."""
     from albert_cli.recipe.requests import RunOptions
-    from albert_cli.stages import prepare as stage
 
     loaded = load(recipe, stage="pretrain", overrides=set_, said={})
+    from albert_cli.stages import prepare as stage
+
     return stage.run(loaded, RunOptions(json=json, quiet=quiet, debug=debug))
 
 

@@ -108,8 +108,8 @@ def check(
         return 2 if found else 0
     for result in results:
         if result["ok"]:
-            needs = f" (a run must name {' and '.join(result['needs'])})" if result["needs"] else ""
-            result_text(f"{result['file']}: ok{needs}")
+            note = f" (a run must name {' and '.join(result['needs'])})" if result["needs"] else ""
+            result_text(f"{result['file']}: ok{note}")
     if found:
         Talk().error(RecipeError(found, hint="docs/reference/recipe.md has every key"))
     return 2 if found else 0

@@ -54,7 +54,6 @@ def train_tokenizer(
     """Train a SentencePiece model with ALBERT's settings."""
     from albert_cli.recipe.load import load_values
     from albert_cli.recipe.requests import RunOptions
-    from albert_cli.stages import train_tokenizer as stage
 
     said = shortcuts(out=out, seed=seed, threads=threads)
     words = recipe or []
@@ -68,6 +67,8 @@ def train_tokenizer(
             "one recipe at a time" if words else "neither a recipe nor --input (albert train-tokenizer)",
             hint="albert train-tokenizer RECIPE, or albert train-tokenizer --input FILE...",
         )
+    from albert_cli.stages import train_tokenizer as stage
+
     return stage.run(loaded, RunOptions(dry_run=dry_run, json=json, quiet=quiet, debug=debug))
 
 

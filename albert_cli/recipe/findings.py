@@ -43,6 +43,7 @@ _MUST_BE = {
     "model_attributes_type": "a mapping of keys",
     "dict_type": "a mapping of keys",
 }
+_EITHER = {("model",): "text or a mapping of keys", ("data", "path"): "text or a list of texts"}
 _LIMITS = {
     "greater_than": ("greater than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -102,7 +103,7 @@ def _say(kind: str, context: Mapping[str, Any], value: Any, path: Path, known: M
     if kind == "literal_error":
         return _not_a_choice(str(context["expected"]), value)
     if kind in _MUST_BE:
-        return f"must be {_MUST_BE[kind]}, found {show(value)}"
+        return f"must be {_EITHER.get(path, _MUST_BE[kind])}, found {show(value)}"
     if kind in _LIMITS:
         words, name = _LIMITS[kind]
         return f"must be {words} {context[name]:g}, found {show(value)}"

@@ -68,7 +68,8 @@ class _Composer(yaml.SafeLoader):
             self.refused.append(
                 (line, f"an alias (*{event.anchor}) is not allowed: write the value out, or use extends")
             )
-            return ScalarNode("", "", style='"')
+            mark: Any = event.start_mark  # two kinds of marks, one of them only in C
+            return ScalarNode("", "", mark, mark, style='"')
         if event.anchor is not None:
             self.refused.append((line, f"an anchor (&{event.anchor}) is not allowed: write the value out"))
             event.anchor = None
