@@ -40,6 +40,7 @@ class AlbertPreTrainedModel(nn.Module):
         revision: str | None = None,
         ignore_mismatched_sizes: bool = False,
         config: AlbertConfig | None = None,
+        add_pooling_layer: bool | None = None,
         **config_overrides: Any,
     ) -> Self:
         """Load a model, in evaluation mode.
@@ -55,6 +56,7 @@ class AlbertPreTrainedModel(nn.Module):
             revision: branch, tag or commit on the hub.
             ignore_mismatched_sizes: draw head weights of another shape anew instead of refusing them.
             config: use this config instead of the file's.
+            add_pooling_layer: of AlbertModel alone; None means True.
             config_overrides: fields of the config to set otherwise.
 
         Raises:
@@ -67,6 +69,7 @@ class AlbertPreTrainedModel(nn.Module):
             revision=revision,
             ignore_mismatched_sizes=ignore_mismatched_sizes,
             config=config,
+            add_pooling_layer=add_pooling_layer,
             num_labels=num_labels,
             **config_overrides,
         )

@@ -60,6 +60,7 @@ def load_pretrained(
     revision: str | None = None,
     ignore_mismatched_sizes: bool = False,
     config: AlbertConfig | None = None,
+    add_pooling_layer: bool | None = None,
     **config_overrides: Any,
 ) -> tuple[Model, LoadReport]:
     """Load a model and say what was found. Says nothing else and warns of nothing but the type of the weights.
@@ -71,6 +72,7 @@ def load_pretrained(
         revision: branch, tag or commit on the hub.
         ignore_mismatched_sizes: draw head weights of another shape anew instead of refusing them.
         config: use this config instead of the file's.
+        add_pooling_layer: of AlbertModel alone; None means True.
         config_overrides: fields of the config to set otherwise.
 
     Returns:
@@ -88,7 +90,7 @@ def load_pretrained(
     state = read_weights(directory)
     target = _dtype(dtype, config, state)
     with torch.device("meta"):  # no memory and no drawing for weights that the file holds
-        model = cls(config)
+        model = cls(config) if add_pooling_layer is None else cls(config, add_pooling_layer)
     report = _fill(model, state, target, place=directory, ignore_mismatched_sizes=ignore_mismatched_sizes)
     return model.eval(), report
 
