@@ -1,0 +1,223 @@
+"""Where raw text comes from: files and folders, hub data sets, the documentation of the installed Python.
+
+Plain text is parted into documents by one of three rules:
+
+- ``file``: a document per file (a book, an article); blank lines part its paragraphs. A file of more than 8 million
+  characters is cut at blank lines into several documents, which bounds the memory.
+- ``blank_line``: a document between two blank lines, the original code's format.
+- ``auto``: ``blank_line`` where sentences stand one per line (``sentences: newline``, the original's format) and in
+  files whose blocks between blank lines hold at least 1,000 bytes on average; else ``file``, the blocks being paragraphs.
+
+Unlike in the original a document never goes on in the next file.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from albert_cli.data.python_docs import corpus_key, iter_python_docs
+from albert_cli.data.sentences import Splitter
+from albert_cli.data.text_files import Document, Documents, Reading, read_documents
+from albert_cli.errors import DataError
+
+PYTHON_DOCS = "python-docs"
+
+_ENDINGS = (".txt", ".text", ".jsonl", ".ndjson", ".json", ".parquet")
+_SAVED_DATASET = ("dataset_info.json", "dataset_dict.json")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A stream of documents that can be read again and again.
+
+    Args:
+        path: file, folder, pattern with ``*``, or a list of them; a folder that ``datasets`` saved. Folders are
+            searched to the bottom, in the order of names.
+        dataset: instead of ``path``, a hub data set, or ``python-docs`` (see ``python_docs``).
+        config: configuration of the hub data set.
+        revision: commit, tag or branch of the hub data set.
+        split: of the data set.
+        column: of tables, the one that holds the text.
+        limit: most documents to read.
+        documents: how plain text is parted, see above.
+        sentences: how sentences are found later on; ``auto`` asks it.
+    """
+
+    path: str | tuple[str, ...] | None = None
+    dataset: str | None = None
+    config: str | None = None
+    revision: str | None = None
+    split: str | None = None
+    column: str = "text"
+    limit: int | None = None
+    documents: Documents = "auto"
+    sentences: Splitter = "sentencex"
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (self.dataset is None):
+            raise DataError(
+                "a corpus is either files or a data set", hint="set exactly one of data.path and data.dataset"
+            )
+
+    def name(self) -> str:
+        """The corpus in a few words, for messages."""
+        if self.path is None:
+            return str(self.dataset)
+        return self.path if isinstance(self.path, str) else ", ".join(self.path)
+
+    def read(self, reading: Reading | None = None) -> Iterator[Document]:
+        """Documents with text, in an order that is always the same, at most ``limit``.
+
+        Args:
+            reading: counts of what was met; written to.
+
+        Raises:
+            DataError: something cannot be read, or there is no text at all.
+        """
+        reading = Reading() if reading is None else reading
+        found = 0
+        for document in islice(self._with_text(reading), self.limit):
+            found += 1
+            yield document
+        if not found:
+            raise DataError(f"no text in {self.name()}", hint="check data.path, data.columns.text and data.limit")
+
+    def key(self) -> dict[str, Any]:
+        """What the text hangs on, as far as that can be told without reading: settings, sizes and dates of the files."""
+        key: dict[str, Any] = {name: getattr(self, name) for name in ("column", "limit", "documents", "sentences")}
+        if self.path is not None:
+            stats = [(file, file.stat()) for file in _all_files(self.path)]
+            key["files"] = [[str(file.resolve()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
+        elif self.dataset == PYTHON_DOCS:
+            key["python_docs"] = corpus_key()
+        else:
+            key["dataset"] = [self.dataset, self.config, self.revision, self.split]
+        return key
+
+    def _with_text(self, reading: Reading) -> Iterator[Document]:
+        for document in self._all(reading):
+            if document.text.strip():
+                yield document
+            else:
+                reading.empty_documents += 1
+
+    def _all(self, reading: Reading) -> Iterator[Document]:
+        if self.dataset == PYTHON_DOCS:
+            yield from iter_python_docs()
+        elif self.dataset is not None:
+            rows = _hub_rows(self.dataset, self.config, self.revision, self.split or "train")
+            yield from _row_documents(rows, self.column, self.dataset)
+        else:
+            assert self.path is not None
+            yield from self._from_files(self.path, reading)
+
+    def _from_files(self, path: str | tuple[str, ...], reading: Reading) -> Iterator[Document]:
+        documents: Documents = (
+            "blank_line" if (self.documents, self.sentences) == ("auto", "newline") else self.documents
+        )
+        for place in _places(path):
+            if _is_saved_dataset(place):
+                yield from _row_documents(_saved_rows(place, self.split), self.column, str(place))
+                continue
+            for file in _files_under(place):
+                yield from read_documents(file, column=self.column, documents=documents, reading=reading)
+
+
+def _places(path: str | tuple[str, ...]) -> list[Path]:
+    """Files and folders that a path names, patterns resolved; sorted within a pattern, else in the order given."""
+    places: list[Path] = []
+    for text in (path,) if isinstance(path, str) else path:
+        place = Path(text).expanduser()
+        if place.exists():
+            places.append(place)
+            continue
+        matches = sorted(glob.glob(str(place), recursive=True)) if glob.has_magic(text) else []
+        if not matches:
+            raise DataError(f"no file or folder {text}", hint="check data.path; it is taken from the working directory")
+        places.extend(map(Path, matches))
+    return places
+
+
+def _all_files(path: str | tuple[str, ...]) -> list[Path]:
+    files: list[Path] = []
+    for place in _places(path):
+        files.extend(sorted(place.rglob("*.arrow")) if _is_saved_dataset(place) else _files_under(place))
+    return files
+
+
+def _files_under(place: Path) -> list[Path]:
+    """A file itself; of a folder the files that look like text or tables, hidden ones and read-me files left out."""
+    if place.is_file():
+        return [place]
+    files = sorted(
+        file
+        for file in place.rglob("*")
+        if file.is_file() and _looks_like_text(file) and not _is_hidden(file.relative_to(place))
+    )
+    if not files:
+        raise DataError(
+            f"no text files in the folder {place}",
+            hint=f"files end in {', '.join(_ENDINGS)}, also .gz; or they are a wikiextractor tree",
+        )
+    return files
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _looks_like_text(file: Path) -> bool:
+    if file.stem.upper() in ("README", "LICENSE", "LICENCE"):
+        return False
+    return file.name.lower().removesuffix(".gz").endswith(_ENDINGS) or file.name.startswith("wiki_")
+
+
+def _is_saved_dataset(place: Path) -> bool:
+    return place.is_dir() and any((place / name).is_file() for name in _SAVED_DATASET)
+
+
+def _saved_rows(place: Path, split: str | None) -> Any:
+    import datasets
+
+    saved = datasets.load_from_disk(str(place))
+    if not isinstance(saved, datasets.DatasetDict):
+        return saved
+    wanted = split or "train"
+    if wanted not in saved:
+        raise DataError(f"{place} has no split {wanted!r} (splits: {', '.join(saved)})", hint="set data.split")
+    return saved[wanted]
+
+
+def _hub_rows(name: str, config: str | None, revision: str | None, split: str) -> Any:
+    """Rows of a hub data set, streamed."""
+    import datasets
+
+    try:
+        return datasets.load_dataset(name, config, revision=revision, split=split, streaming=True)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(
+            f"cannot load the hub data set {name} (config {config or 'default'}, split {split}): {reason}",
+            hint="check the name and the connection, or give local files: --set data.path=FILE --set data.dataset=null",
+        ) from error
+
+
+def _row_documents(rows: Any, column: str, origin: str) -> Iterator[Document]:
+    names = getattr(rows, "column_names", None)
+    if names and column not in names:
+        raise DataError(
+            f"{origin} has no column {column!r} (columns: {', '.join(names)})", hint="set data.columns.text"
+        )
+    for number, row in enumerate(rows):
+        text = row.get(column)
+        if text is not None and not isinstance(text, str):
+            raise DataError(
+                f"{origin}[{number}] column {column!r} holds {type(text).__name__}, not text",
+                hint="set data.columns.text",
+            )
+        yield Document(text or "", f"{origin}[{number}]")
