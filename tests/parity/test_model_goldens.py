@@ -1,7 +1,7 @@
 """Does our model give what Google's TF1 graph and transformers 4.57.1 gave on weights of their own?
 
-Folder of reference outputs: ``A_google_tf1`` (through the state dicts that transformers' loader made of the checkpoints) and
-``B_hf_torch``. Tolerances: 2e-5 for hidden states, 1e-4 for logits and losses.
+Reference outputs: ``A_google_tf1`` (through the state dicts that transformers' loader made of the checkpoints)
+and ``B_hf_torch``. Tolerances: 2e-5 for hidden states, 1e-4 for logits and losses.
 """
 
 from __future__ import annotations
@@ -23,10 +23,21 @@ from albert_cli.models.pretrained import load_pretrained
 pytestmark = pytest.mark.shared
 
 HIDDEN, LOGITS = 2e-5, 1e-4
-HF_CASES = (
-    "base_e_eq_h base_g1 base_g2_inner2 base_g3_uneven base_nopool maskedlm multichoice pretraining qa seqcls_multi "
-    "seqcls_regression seqcls_single tokencls"
-).split()
+HF_CASES = [
+    "base_e_eq_h",
+    "base_g1",
+    "base_g2_inner2",
+    "base_g3_uneven",
+    "base_nopool",
+    "maskedlm",
+    "multichoice",
+    "pretraining",
+    "qa",
+    "seqcls_multi",
+    "seqcls_regression",
+    "seqcls_single",
+    "tokencls",
+]
 GOOGLE_PRETRAINING = ("pretrain_g1", "pretrain_g2_slots", "pretrain_g3_inner2", "pretrain_relu_uneven")
 GOOGLE_TASKS = ("classifier3", "classifier_stsb", "race")
 
@@ -41,7 +52,9 @@ def scenario_inputs(name: str, given: dict[str, torch.Tensor]) -> dict[str, Any]
     """What the generator of the reference outputs passed in each scenario."""
     base = {key: given[key] for key in ("input_ids", "attention_mask", "token_type_ids")}
     labels = {
-        key: given[key] for key in ("labels", "sentence_order_label", "start_positions", "end_positions") if key in given
+        key: given[key]
+        for key in ("labels", "sentence_order_label", "start_positions", "end_positions")
+        if key in given
     }
     shown = {"output_attentions": True, "output_hidden_states": True}
     return {
@@ -84,9 +97,7 @@ def test_transformers_4_57(case: str, kind: str, shared_dir: Path) -> None:
     assert {"full", "ids_only", "position_ids", "inputs_embeds", "head_mask_1d", "head_mask_2d"} <= scenarios
     for scenario in sorted(scenarios):
         output = model(**scenario_inputs(scenario, given))
-        fields = {
-            name.split("/")[1]: values for name, values in expected.items() if name.split("/")[0] == scenario
-        }
+        fields = {name.split("/")[1]: values for name, values in expected.items() if name.split("/")[0] == scenario}
         assert_fields(output, fields, model.config.inner_group_num)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ HIDDEN, LOGITS = 2e-5, 1e-4
 
 
 def same_group_rule(layers: int, groups: int) -> bool:
-    """Whether transformers, which divides in floating point, sends every depth to the group that exact division does."""
+    """Whether transformers, which divides in floating point, finds the same group as exact division for every depth."""
     return all(int(depth / (layers / groups)) == depth * groups // layers for depth in range(layers))
 
 
@@ -111,7 +110,9 @@ def test_any_config_any_batch(name: str, data: st.DataObject) -> None:
     compare(*pair(name, config, seed=config["vocab_size"]), {**batch, **labels})
 
 
-@pytest.mark.parametrize(("layers", "groups", "inner"), [(6, 1, 1), (6, 2, 3), (6, 3, 2), (4, 3, 1), (5, 2, 2), (4, 4, 1)])
+@pytest.mark.parametrize(
+    ("layers", "groups", "inner"), [(6, 1, 1), (6, 2, 3), (6, 3, 2), (4, 3, 1), (5, 2, 2), (4, 4, 1)]
+)
 def test_group_layouts(layers: int, groups: int, inner: int) -> None:
     config = {**TABLE_CONFIG, "num_hidden_layers": layers, "num_hidden_groups": groups, "inner_group_num": inner}
     compare(*pair("AlbertModel", config), BATCH)
@@ -133,7 +134,8 @@ def test_problem_type_is_settled_alike(classes: int, whole: bool) -> None:
 def test_only_ignored_labels_give_nan_on_both_sides() -> None:
     ours, theirs = pair("AlbertForMaskedLM", TABLE_CONFIG)
     labels = torch.full_like(BATCH["input_ids"], -100)
-    assert math.isnan(ours(**BATCH, labels=labels).loss) and math.isnan(theirs(**BATCH, labels=labels).loss)
+    assert ours(**BATCH, labels=labels).loss.isnan()
+    assert theirs(**BATCH, labels=labels).loss.isnan()
 
 
 def test_feed_forward_in_chunks_and_recomputed_layers_give_the_same() -> None:
@@ -170,7 +172,9 @@ def test_what_transformers_saves_we_load(name: str, tied: bool, tmp_path: Path) 
 
 
 def test_sharded_files_of_transformers_load(tmp_path: Path) -> None:
-    theirs = transformers.AlbertForMaskedLM(transformers.AlbertConfig(**TABLE_CONFIG, attn_implementation="eager")).eval()
+    theirs = transformers.AlbertForMaskedLM(
+        transformers.AlbertConfig(**TABLE_CONFIG, attn_implementation="eager")
+    ).eval()
     theirs.save_pretrained(tmp_path, max_shard_size="4KB")
     assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
     assert_same_outputs(our_class("AlbertForMaskedLM").from_pretrained(tmp_path), theirs, "AlbertForMaskedLM")
