@@ -43,9 +43,15 @@ def report(error: AlbertError, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     talk = Talk()
-    if talk.is_main:
+    if talk.is_main or not _said_by_all(error):
         talk.error(error)
     return error.exit_code
+
+
+def _said_by_all(error: AlbertError) -> bool:
+    """Whether every process of a distributed run fails alike, so that one voice is enough."""
+    # What our own launcher starts may always speak: it keeps the others back and shows them only when they matter.
+    return error.exit_code == UsageError.exit_code and "ALBERT_NPROC" not in os.environ
 
 
 def report_defect(error: BaseException, *, debug: bool) -> int:

@@ -80,7 +80,7 @@ def load(recipe: str, *, stage: str | None, overrides: Sequence[str] | None, sai
 def launched_processes() -> int | None:
     """Return the number of processes when a launcher (torchrun, accelerate) started this one, else None."""
     size = os.environ.get("WORLD_SIZE", "")
-    return int(size) if size.isdigit() and "RANK" in os.environ else None
+    return int(size) if size.isdigit() else None
 
 
 def needs_launch(nproc: int, *, asked: bool) -> bool:

@@ -43,7 +43,7 @@ _MUST_BE = {
     "model_attributes_type": "a mapping of keys",
     "dict_type": "a mapping of keys",
 }
-_EITHER = {("model",): "text or a mapping of keys", ("data", "path"): "text or a list of texts"}
+_EITHER: dict[Path, str] = {("model",): "text or a mapping of keys", ("data", "path"): "text or a list of texts"}
 _LIMITS = {
     "greater_than": ("greater than", "gt"),
     "greater_than_equal": ("at least", "ge"),

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field
 from albert_cli.recipe.sections import (
     Architecture,
     CorpusData,
+    CorpusText,
     Init,
     Model,
     Objective,
@@ -55,7 +56,7 @@ class TokenizerRecipe(RecipeBase):
 
     stage: Literal["train-tokenizer"]
     """What the recipe is for."""
-    data: CorpusData
+    data: CorpusText
     """The text to learn pieces from."""
     tokenizer: Tokenizer = Tokenizer()
     """The tokenizer to train."""

@@ -113,8 +113,8 @@ class CorpusColumns(Section):
     """Column with the document's text."""
 
 
-class CorpusData(Section):
-    """Raw text: documents for the tokenizer and for pretraining. Exactly one of `path` and `dataset`."""
+class CorpusText(Section):
+    """Raw text: documents. Exactly one of `path` and `dataset`."""
 
     path: Paths | None = None
     """File, folder, or a list of them.
@@ -135,10 +135,15 @@ class CorpusData(Section):
     """How documents are cut into sentences; `newline`: a sentence per line, as the original code had it."""
     language: Text = "en"
     """Language code for the sentence splitter."""
-    max_length: Annotated[int, Field(ge=8)] = 512
-    """Longest training sequence in tokens, special tokens included."""
     limit: Positive | None = None
     """Use only the first so many documents."""
+
+
+class CorpusData(CorpusText):
+    """Raw text to pretrain on. Exactly one of `path` and `dataset`."""
+
+    max_length: Annotated[int, Field(ge=8)] = 512
+    """Longest training sequence in tokens, special tokens included."""
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.01
     """Share of the documents kept for measuring, never trained on."""
     cache: Text | None = None

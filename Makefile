@@ -1,0 +1,122 @@
+# Everything that is done with this repository. `make help` lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+# The first that is new enough and runs; a name on the PATH alone proves nothing.
+PYTHON ?= $(shell for each in python3.11 python3; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+PIP_FLAGS ?=
+JOBS ?= auto
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+BIN := $(VENV)/bin
+RUN := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 $(BIN)/python
+REPORTS := build/reports
+
+# The stamp is of this folder: an environment that was moved or copied here is set up again.
+STAMP := $(VENV)/.ready-$(shell pwd | cksum | cut -d' ' -f1)
+# A stamp beside an interpreter that no longer runs is worth nothing.
+ifneq ($(wildcard $(STAMP)),)
+ifneq ($(shell $(BIN)/python -c 'print("runs")' 2>/dev/null),runs)
+$(shell rm -f $(STAMP))
+endif
+endif
+
+.PHONY: help setup demo demo-tiny test lint types checks docs bench smoke smoke-glue smoke-squad smoke-squad2 \
+	smoke-race smoke-ner smoke-pretrain faults audit peers ci ci-full clean
+
+help: ## List the targets
+	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-48s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Make .venv with the tested versions (PYTHON=..., PIP_FLAGS=...); again only when they change
+
+$(STAMP): pyproject.toml constraints.txt
+	@[ -n "$(PYTHON)" ] || { echo "error: no Python 3.11 or newer found" >&2; \
+		echo "try: make setup PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(BIN)/python -c '' 2>/dev/null || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
+	@echo "setup: $$($(BIN)/python --version), packages of constraints.txt (minutes the first time)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e ".[dev]"
+	@pinned=$$(sed -n 's/^torch==//p' constraints.txt); \
+		found=$$($(BIN)/python -c 'from importlib.metadata import version; print(version("torch"))'); \
+		[ "$${found%%+*}" = "$$pinned" ] || { echo "error: torch $$found is installed, $$pinned is pinned" >&2; \
+		echo "try: rm -rf $(VENV) && make setup" >&2; exit 3; }; echo "setup: torch $$found" >&2
+	@rm -f $(VENV)/.ready-*
+	@touch $@
+
+test: $(STAMP) ## All tests but the faults (PYTEST_ARGS=..., JOBS=N); fails on skips beyond tests/skips.txt
+	@mkdir -p $(REPORTS)
+	$(RUN) -m pytest -n $(JOBS) -m "not faults" --junitxml=$(REPORTS)/tests.xml $(PYTEST_ARGS)
+	@$(RUN) tests/check_skips.py $(REPORTS)/tests.xml
+
+lint: $(STAMP) ## Style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## Types
+	$(BIN)/mypy
+
+checks: lint types ## Lint, types, import rules, every shipped recipe, generated pages
+	$(RUN) -m pytest -q -p no:cacheprovider tests/test_imports.py
+	$(RUN) -m albert_cli recipe check $$(find recipes -name '*.yaml' | sort) > /dev/null
+	$(RUN) -m albert_cli.cli.reference --check
+
+docs: $(STAMP) ## Write the generated pages of docs/reference
+	$(RUN) -m albert_cli.cli.reference
+
+demo: $(STAMP) ## The whole life of a small model on this machine (DEMO_ARGS=...)
+	$(BIN)/python -m albert_cli.stages.demo $(DEMO_ARGS)
+
+demo-tiny: $(STAMP) ## The demo's 30-second form
+	$(BIN)/python -m albert_cli.stages.demo --tiny
+
+smoke: smoke-glue smoke-pretrain ## Small real runs of the command line, on rows they write themselves
+
+smoke-glue: $(STAMP) ## Fine-tune, score and predict a GLUE task
+	$(RUN) tests/smoke/glue.py
+
+smoke-pretrain: $(STAMP) ## Train a tokenizer, pretrain, fill masks
+	$(RUN) tests/smoke/pretrain.py
+
+smoke-squad smoke-squad2 smoke-race smoke-ner: ## Fails: these tasks do not exist yet
+	@echo "error: no task $(@:smoke-%=%) yet; there is nothing to smoke-test" >&2
+	@echo "try: make smoke-glue, make smoke-pretrain" >&2
+	@exit 2
+
+bench: ## Fails: comes with albert bench
+	@echo "error: there is no albert bench yet" >&2
+	@echo "try: python tests/cli/measure_startup.py measures the start of the command line" >&2
+	@exit 2
+
+faults: $(STAMP) ## Runs that are killed in the middle and must lose nothing
+	@mkdir -p $(REPORTS)
+	$(RUN) -m pytest -m faults $(PYTEST_ARGS)
+
+audit: $(STAMP) ## Installed packages: consistent, and known holes where pip-audit is installed
+	$(BIN)/python -m pip check
+	@if [ -x $(BIN)/pip-audit ]; then $(BIN)/pip-audit --skip-editable; \
+		else echo "pip-audit is not installed: known holes were not looked up" >&2; fi
+
+peers: .venv-peer457/.ready ## Environment of transformers 4.57 for comparisons (marker peer457)
+
+.venv-peer457/.ready: constraints-peer457.txt
+	@rm -rf .venv-peer457 && $(PYTHON) -m venv .venv-peer457
+	@.venv-peer457/bin/python -m pip install --quiet --disable-pip-version-check -r constraints-peer457.txt
+	@touch $@
+
+ci: setup ## What .ci/run runs: checks, tests, two smoke runs, the tiny demo
+	@$(MAKE) checks
+	@$(MAKE) test
+	@$(MAKE) smoke
+	@$(MAKE) demo-tiny
+
+ci-full: ci ## ci, and what takes longer: the demo and the faults
+	@$(MAKE) faults
+	@$(MAKE) demo
+
+clean: ## Remove what tools leave behind; environments and runs stay
+	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	find albert_cli tests -name __pycache__ -type d -prune -exec rm -rf {} +
