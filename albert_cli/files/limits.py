@@ -10,9 +10,6 @@ from albert_cli.errors import AlbertError
 # Ten times the longest line we have met in real corpora; both SentencePiece and our normaliser are linear in it.
 MAX_LINE_BYTES = 64 * 1024 * 1024
 
-# One line of `albert run`: a document of a thousand pages. Longer ones get an error of their own, the rest goes on.
-MAX_STREAM_LINE_BYTES = 16 * 1024 * 1024
-
 
 def free_bytes(path: Path) -> int:
     """Bytes that this user can still write below a path; the path itself need not exist yet."""

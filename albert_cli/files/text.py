@@ -46,7 +46,10 @@ def json_line(value: object) -> str:
     ``\uXXXX``, which any JSON reader turns back into the same string. Numbers that are not finite become null,
     because JSON has no word for them.
     """
-    line = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
+    try:
+        line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        line = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)
     return _HOSTILE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 
 

@@ -1,0 +1,178 @@
+"""What does `albert run` do, from its request to its exit code?"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, BinaryIO, cast
+
+from albert_cli.errors import DataError, UsageError
+from albert_cli.files.text import safe_line, safe_text
+from albert_cli.inference.device import Warn, choose_compute
+from albert_cli.inference.queries import Query, Refusal, Task
+from albert_cli.inference.records import Reader, infer_format, read_json_document, reader_for
+from albert_cli.inference.stream import (
+    Pause,
+    answer_stream,
+    chunks_from_descriptor,
+    chunks_from_file,
+    queries_from_lines,
+    split_lines,
+)
+from albert_cli.recipe.requests import RunRequest
+
+
+def run(request: RunRequest, *, warn: Warn | None = None) -> int:
+    """Answer the inputs of a request on stdout or in its output file.
+
+    Everything that can be checked without the model is checked before it is loaded.
+
+    Args:
+        request: what the command line asked for.
+        warn: takes a warning of one line; None writes it to stderr.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        UsageError: options that do not go together, an output that exists.
+        DataError: an input that cannot be read; at the end, when some lines got an ``error`` instead of an answer.
+        ModelError: no such model, or one that is not trained for the task.
+    """
+    warn = _warn_on_stderr if warn is None else warn
+    format_ = _check(request)
+    with ExitStack() as stack:
+        source = stack.enter_context(_open_input(request))
+        queries = _queries(request, format_, source)
+        task = build_task(request, warn)
+        if source is None and not request.texts and sys.stdin.isatty() and not request.quiet:
+            sys.stderr.write("reading lines from the terminal; Ctrl-D ends them\n")
+        out = stack.enter_context(_open_output(request))
+        num_lines, num_errors = answer_stream(queries, task, out)
+    if num_errors:
+        raise DataError(
+            f"{num_errors:,} of {num_lines:,} inputs have no answer", hint='their "error" in the output says why'
+        )
+    return 0
+
+
+def build_task(request: RunRequest, warn: Warn) -> Task:
+    """Load the model of a request and make what answers its task."""
+    import torch
+
+    from albert_cli.inference.loading import load_for_task
+
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
+    compute = choose_compute(request.device, request.precision, warn)
+    loaded = load_for_task(request.task, request.model, device=compute.device, tokenizer=request.tokenizer)
+    common: dict[str, Any] = {"compute": compute, "max_length": loaded.max_length}
+    if request.task == "fill-mask":
+        from albert_cli.inference.fill_mask import DEFAULT_TOP_K, FillMask, target_ids
+
+        targets = target_ids(request.targets, loaded.tokenizer, warn) if request.targets else None
+        top_k = DEFAULT_TOP_K if request.top_k is None else request.top_k
+        return FillMask(loaded.model, loaded.tokenizer, top_k=top_k, targets=targets, **common)
+    if request.task == "text-classification":
+        from albert_cli.inference.text_classification import TextClassification
+
+        return TextClassification(loaded.model, loaded.tokenizer, top_k=request.top_k or 1, **common)
+    if request.task == "sentence-order":
+        from albert_cli.inference.sentence_order import SentenceOrder
+
+        return SentenceOrder(loaded.model, loaded.tokenizer, **common)
+    from albert_cli.inference.feature_extraction import FeatureExtraction, Pooling
+
+    pooling = cast(Pooling, request.pooling)
+    return FeatureExtraction(loaded.model, loaded.tokenizer, pooling=pooling, **common)
+
+
+def _check(request: RunRequest) -> str:
+    """Check what needs no model, and return the input format."""
+    format_ = request.format
+    if format_ == "infer" and request.input is not None:
+        format_ = infer_format(request.input)
+    if format_ == "csv" and request.texts:
+        raise UsageError(
+            "--format csv needs a heading, so a file or stdin", hint="give --input FILE, or another --format"
+        )
+    _check_output(request)
+    return format_
+
+
+def _check_output(request: RunRequest) -> None:
+    if request.output is None:
+        if request.overwrite:
+            raise UsageError("--overwrite without --output", hint="name the file with --output FILE")
+        return
+    shown = safe_line(str(request.output))
+    if request.output.exists():
+        if not request.overwrite or not request.output.is_file():
+            raise UsageError(f"{shown} exists", hint="--overwrite replaces a file; or choose another --output")
+        if request.input is not None and request.input.exists() and request.output.samefile(request.input):
+            raise UsageError(f"--output is the input itself ({shown})", hint="choose another --output")
+    elif not request.output.absolute().parent.is_dir():
+        raise UsageError(f"no directory for --output {shown}", hint="make it first, or choose another --output")
+
+
+@contextmanager
+def _open_input(request: RunRequest) -> Iterator[BinaryIO | None]:
+    """The file of ``--input``, decompressed on the way if its name ends in .gz; None without ``--input``."""
+    if request.input is None:
+        yield None
+        return
+    try:
+        raw = request.input.open("rb")
+    except OSError as error:
+        raise DataError(
+            f"cannot read {safe_line(str(request.input))}: {error.strerror}", hint="check --input"
+        ) from error
+    with raw, gzip.open(raw) if request.input.suffix == ".gz" else raw as file:
+        yield cast(BinaryIO, file)
+
+
+@contextmanager
+def _open_output(request: RunRequest) -> Iterator[BinaryIO]:
+    """The file of ``--output``, or stdout."""
+    if request.output is None:
+        yield cast(BinaryIO, sys.stdout.buffer)
+        return
+    try:
+        file = request.output.open("wb" if request.overwrite else "xb")
+    except OSError as error:
+        shown = safe_line(str(request.output))
+        raise UsageError(f"cannot write {shown}: {error.strerror}", hint="choose another --output") from error
+    with file:
+        yield cast(BinaryIO, file)
+
+
+def _queries(request: RunRequest, format_: str, source: BinaryIO | None) -> Iterable[Query | Refusal | Pause]:
+    """The queries of a request, read as they are asked for; the format's options are checked now."""
+    if request.texts:
+        reader = reader_for("jsonl" if format_ == "json" else format_, request.task, column=request.column)
+        return queries_from_lines(map(_decode_argument, request.texts), reader)
+    place = "stdin" if request.input is None else str(request.input)
+    if format_ == "json":
+        data = source.read() if source is not None else sys.stdin.buffer.read()
+        return read_json_document(data, request.task, column=request.column, place=safe_line(place))
+    reader = reader_for(format_, request.task, column=request.column)
+    return _read_lines(source, reader, place)
+
+
+def _read_lines(source: BinaryIO | None, reader: Reader, place: str) -> Iterator[Query | Refusal | Pause]:
+    chunks = chunks_from_descriptor(sys.stdin.fileno()) if source is None else chunks_from_file(source)
+    try:
+        yield from queries_from_lines(split_lines(chunks), reader)
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise DataError(f"damaged or cut gzip data ({safe_line(place)})", hint="fetch or compress it again") from error
+
+
+def _decode_argument(text: str) -> str:
+    """An argument of the command line; bytes that are no UTF-8 are replaced, as in lines."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _warn_on_stderr(text: str) -> None:
+    sys.stderr.write(f"warning: {safe_text(text)}\n")
