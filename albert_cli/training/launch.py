@@ -1,0 +1,194 @@
+"""How does one command become several processes? It starts itself N times and looks after them.
+
+The processes find each other by the variables that torch's own launcher sets, so ``torchrun -m albert_cli ...`` works
+as well. We start them ourselves because that launcher loses their exit codes, ends an interruption with a traceback,
+and gives them 30 seconds to save. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import IO
+
+from albert_cli.errors import UsageError
+
+# Set in the processes we start: how many there should be.
+MARKER = "ALBERT_NPROC"
+
+_POLL_SECONDS = 0.05
+# After one process failed: until the others are asked to stop, and until they are ended.
+_PATIENCE_SECONDS = 5.0
+_GRACE_SECONDS = 15.0
+
+
+def rank() -> int:
+    """Number of this process among all, from 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def world_size() -> int:
+    """Processes of this run, on all machines."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def local_world_size() -> int:
+    """Processes of this run on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1")))
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def is_main() -> bool:
+    """Whether this process speaks and writes for all."""
+    return rank() == 0
+
+
+def check_world(nproc: int) -> None:
+    """Make sure that there are as many processes as asked for, and that they end with the one that started them.
+
+    Args:
+        nproc: processes asked for; 1 accepts what an outside launcher made.
+
+    Raises:
+        UsageError: another number is running.
+    """
+    if MARKER in os.environ:
+        _end_with_parent()
+    if nproc > 1 and world_size() != nproc:
+        raise UsageError(
+            f"{nproc} processes asked for, {world_size()} running",
+            hint=f"start it without another launcher and with --nproc {nproc}, or set --nproc {world_size()}",
+        )
+
+
+def relaunch(nproc: int, argv: Sequence[str], *, program: Sequence[str] = ("-m", "albert_cli")) -> int:
+    """Run this command in several processes and wait for them.
+
+    The first one keeps stdin, stdout and stderr. What the others write is kept back, and shown only if one of them was
+    the first to fail with another end than the first one's. SIGINT and SIGTERM are passed on.
+
+    Args:
+        nproc: processes.
+        argv: arguments of the command, without its name.
+        program: what follows the interpreter.
+
+    Returns:
+        Exit code for this process: that of the process that failed first, else the first one's.
+    """
+    command = [sys.executable, *program, *argv]
+    common = {MARKER: str(nproc), "WORLD_SIZE": str(nproc), "LOCAL_WORLD_SIZE": str(nproc)}
+    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    common |= {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, usable_cores() // nproc)))}
+    team = _Team()
+    with team.passing_signals_on():
+        for number in range(nproc):
+            team.start(command, {**os.environ, **common, "RANK": str(number), "LOCAL_RANK": str(number)})
+        team.wait()
+    return team.exit_code()
+
+
+@dataclass
+class _Team:
+    """Processes that live and end together."""
+
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    kept_back: list[IO[bytes] | None] = field(default_factory=list)
+    first_failed: int | None = None
+    passed_on: set[int] = field(default_factory=set)
+
+    def start(self, command: list[str], environment: dict[str, str]) -> None:
+        """Start one more; in a session of its own, so that a Ctrl-C reaches it once, through us."""
+        aside = tempfile.TemporaryFile() if self.processes else None  # noqa: SIM115 - read after the end
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": aside, "stderr": aside} if aside is not None else {}
+        self.processes.append(
+            subprocess.Popen(command, env=environment, start_new_session=True, **quiet)  # type: ignore[call-overload]
+        )
+        self.kept_back.append(aside)
+
+    def send(self, number: int) -> None:
+        """Pass a signal on to those that still run."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    @contextmanager
+    def passing_signals_on(self) -> Iterator[None]:
+        """Pass SIGINT and SIGTERM on; a lost terminal counts as SIGTERM."""
+
+        def handle(number: int, _frame: FrameType | None) -> None:
+            number = signal.SIGTERM if number == signal.SIGHUP else number
+            self.passed_on.add(number)
+            self.send(number)
+
+        before = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def wait(self) -> None:
+        """Wait for all; when one fails, end the others, which could only wait for it."""
+        deadlines = [(_PATIENCE_SECONDS, signal.SIGTERM), (_GRACE_SECONDS, signal.SIGKILL)]
+        failed_at = 0.0
+        while any(process.poll() is None for process in self.processes):
+            time.sleep(_POLL_SECONDS)
+            if self.first_failed is None:
+                self.first_failed = self._look_for_failure()
+                failed_at = time.monotonic()
+            elif deadlines and time.monotonic() - failed_at > deadlines[0][0]:
+                self.send(deadlines.pop(0)[1])
+        if self.first_failed is None:
+            self.first_failed = self._look_for_failure()
+
+    def _look_for_failure(self) -> int | None:
+        """The process that failed, if any; among several at once, one with a telling exit code."""
+        expected = {None, 0, *(128 + number for number in self.passed_on), *(-number for number in self.passed_on)}
+        codes = {number: process.poll() for number, process in enumerate(self.processes)}
+        failed = [number for number, code in codes.items() if code not in expected]
+        return min(failed, key=lambda number: (codes[number] == 1, number), default=None)
+
+    def exit_code(self) -> int:
+        """Exit code of the whole, with the last words of the one that failed if they were kept back."""
+        codes = [_shell_code(process.wait()) for process in self.processes]
+        if self.first_failed is None:
+            return codes[0]
+        aside = self.kept_back[self.first_failed]
+        if aside is not None and codes[self.first_failed] != codes[0]:
+            aside.seek(0)
+            sys.stderr.write(aside.read().decode(errors="replace"))
+            sys.stderr.flush()
+        return codes[self.first_failed]
+
+
+def _shell_code(code: int) -> int:
+    return code if code >= 0 else 128 - code
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel for a SIGTERM when the starting process is gone, even if it was killed (Linux only)."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, int(signal.SIGTERM), 0, 0, 0)

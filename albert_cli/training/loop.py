@@ -1,0 +1,147 @@
+"""How does a model train? One generator that yields what happened; it prints nothing and saves nothing.
+
+The caller's ``for`` writes metrics, moves the bar, saves and keeps the best. Reports hold device tensors: reading one
+waits for the device, so read them at the log interval. What must be decided on all processes together (stop, give up)
+is decided here, from numbers summed over them (training/update.py).
+
+The order of examples is the source's, a function of the step; dropout is one, too, because every step seeds torch anew.
+So a run's position is its step, and going on from a checkpoint repeats the uninterrupted run bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from accelerate import Accelerator
+from torch import nn
+from torch.optim.optimizer import Optimizer
+
+from albert_cli.data.batching import PackedBatch
+from albert_cli.training.evaluation import EvaluationStopped
+from albert_cli.training.interrupt import StopFlag
+from albert_cli.training.loading import Indexed, fetch
+from albert_cli.training.objectives import Objective
+from albert_cli.training.update import StepReport, Updates
+
+__all__ = ["EvalReport", "Event", "SavePoint", "StepReport", "Stopped", "train"]
+
+
+@dataclass(frozen=True)
+class EvalReport:
+    """An evaluation after ``step`` updates; ``result`` is what the caller's function gave."""
+
+    step: int
+    result: Any
+
+
+@dataclass(frozen=True)
+class SavePoint:
+    """The state after ``step`` updates is sound and due to be saved; the run ends here if ``final``."""
+
+    step: int
+    final: bool
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Someone asked to stop; the state after ``step`` updates is sound and should be saved.
+
+    Attributes:
+        step: updates made.
+        signal_number: the signal that asked.
+        evaluation_due: an evaluation belonged here and did not happen; pass it on as ``evaluate_first`` when resuming.
+    """
+
+    step: int
+    signal_number: int
+    evaluation_due: bool
+
+
+Event = StepReport | EvalReport | SavePoint | Stopped
+
+
+def train(
+    *,
+    model: nn.Module,
+    objective: Objective,
+    source: Indexed[list[PackedBatch]],
+    optimizer: Optimizer,
+    schedule: Callable[[int], float],
+    accelerator: Accelerator,
+    max_steps: int,
+    start_step: int = 0,
+    clip: float | None = 1.0,
+    seed: int = 42,
+    evaluate: Callable[[int], Any] | None = None,
+    eval_every: int | None = None,
+    save_every: int | None = None,
+    evaluate_first: bool = False,
+    stop: StopFlag | None = None,
+    workers: int = 0,
+) -> Iterator[Event]:
+    """Train and say what happens. Call it on all processes, and take all events on all of them.
+
+    Args:
+        model: bare; it is moved to the device and trained in place. Several processes start from the weights of the
+            first.
+        objective: losses and metrics of a micro-batch.
+        source: micro-batches of each step, for this process; its length is the steps it has.
+        optimizer: over the model's parameters; its groups' ``initial_lr`` (else ``lr``) are the base rates.
+        schedule: factor of the base rates at a step, counted from 0.
+        accelerator: device, precision and the other processes.
+        max_steps: updates of the whole run.
+        start_step: updates made before, when resuming.
+        clip: largest norm of the gradient of the whole batch; None leaves it alone.
+        seed: of dropout.
+        evaluate: called with the number of updates made, in eval mode, on all processes; at the end, too.
+        eval_every: updates between evaluations.
+        save_every: updates between save points; there is one at the end in any case.
+        evaluate_first: begin with the evaluation that an interruption left out.
+        stop: looked at after each step.
+        workers: data-loading processes.
+
+    Yields:
+        A `StepReport` for each update; `EvalReport` and `SavePoint` where they fall due, the evaluation first;
+        `Stopped` as the last event if someone asked to stop.
+
+    Raises:
+        TrainingError: a loss or gradient that is not finite (found at the latest one step later, and always before an
+            evaluation or a save point), or fp16 gradients that overflow at any scale.
+        ValueError: more steps than the source has.
+    """
+    if max_steps > len(source):
+        raise ValueError(f"{max_steps} steps asked for, the source has {len(source)}")
+    run = Updates(model, objective, optimizer, schedule, accelerator, clip=clip, seed=seed, stop=stop)
+    on_gpu = accelerator.device.type == "cuda"
+    batches = fetch(source, range(start_step, max_steps), workers=workers, pin=on_gpu)
+    step = start_step
+    due = evaluate_first and evaluate is not None and start_step < max_steps
+    while True:
+        signal_number = run.signal_number
+        final = step >= max_steps
+        due = due or (evaluate is not None and final)
+        saving = final or (step > start_step and _falls_due(step, save_every))
+        if signal_number or due or saving:
+            run.check()
+        if due and evaluate is not None and not signal_number:
+            try:
+                yield EvalReport(step, run.evaluate(evaluate, step))
+                due = False
+            except EvaluationStopped as stopped:
+                signal_number = stopped.signal_number
+        if signal_number:
+            yield Stopped(step, signal_number, evaluation_due=due)
+            return
+        if saving:
+            yield SavePoint(step, final)
+        if final:
+            return
+        yield run.step(step, next(batches))
+        step += 1
+        due = evaluate is not None and _falls_due(step, eval_every)
+
+
+def _falls_due(step: int, every: int | None) -> bool:
+    return bool(every) and step % every == 0  # type: ignore[operator]

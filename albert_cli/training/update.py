@@ -1,0 +1,307 @@
+"""How is one update made? Gradients of the whole batch, over micro-batches and processes, clipped and applied.
+
+Losses are summed and divided once. Each process sends two small vectors a step: denominators and requests to stop
+before the forward pass, losses and warnings after the update. Their sums are read when they have long arrived, so that
+no step waits for the device: a bad loss is known one step later.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.optimizer import Optimizer
+
+from albert_cli.data.batching import PackedBatch
+from albert_cli.errors import TrainingError
+from albert_cli.training.interrupt import StopFlag
+from albert_cli.training.objectives import Objective
+
+# fp16: updates skipped in a row before we say that no scale fits (the scale halves at each).
+_MAX_SKIPPED_IN_A_ROW = 30
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One update.
+
+    Attributes:
+        step: updates made so far, this one included.
+        learning_rate: of the first parameter group.
+        loss: 0-d, sum of ``losses``.
+        losses: by name, 0-d, mean over the batch of all processes.
+        metrics: by name, 0-d, sum over the batch of all processes.
+        counts: by name, 0-d, denominators of the losses over the batch of all processes.
+        gradient_norm: 0-d, before clipping.
+        tokens: 0-d, tokens of all processes.
+        skipped_steps: updates left out since the start, because fp16 gradients overflowed.
+    """
+
+    step: int
+    learning_rate: float
+    loss: Tensor
+    losses: dict[str, Tensor]
+    metrics: dict[str, Tensor]
+    counts: dict[str, Tensor]
+    gradient_norm: Tensor
+    tokens: Tensor
+    skipped_steps: int = 0
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """Seed of torch's generators at one step of one process: unlike for every other step, process and seed."""
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+@dataclass
+class Updates:
+    """Makes updates and remembers what to look at later.
+
+    Attributes:
+        signal_number: signal that asked any process to stop, as far as known; 0 for none.
+        skipped: updates left out, because fp16 gradients overflowed.
+    """
+
+    model: nn.Module
+    objective: Objective
+    optimizer: Optimizer
+    schedule: Callable[[int], float]
+    accelerator: Accelerator
+    clip: float | None = field(kw_only=True)
+    seed: int = field(kw_only=True)
+    stop: StopFlag | None = field(kw_only=True)
+    signal_number: int = 0
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    warnings: list[_Warning] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        device = self.accelerator.device
+        self.model.to(device).train()
+        _move_state(self.optimizer, device)
+        for group in self.optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+        self.replica = _replicate(self.model, self.objective, self.accelerator)
+        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    def step(self, step: int, micro_batches: list[PackedBatch]) -> StepReport:
+        """One update from the micro-batches of this process."""
+        rank = self.accelerator.process_index
+        torch.manual_seed(step_seed(self.seed, step, rank))
+        counts, tokens, request = self._agree(micro_batches)
+        losses, metrics = self._backward(micro_batches, counts)
+        learning_rate = self._set_learning_rate(step)
+        norm = self._update()
+        report = self._report(step + 1, learning_rate, (losses, metrics, counts), norm=norm, tokens=tokens)
+        self.signal_number = _signal(request.read())
+        self.check(before=step + 1)
+        return report
+
+    def _agree(self, micro_batches: list[PackedBatch]) -> tuple[dict[str, Tensor], Tensor, _OnItsWay]:
+        """Denominators over all processes, tokens, and whether any process was asked to stop."""
+        counts: dict[str, float] = {}
+        for batch in micro_batches:
+            for name, count in self.objective.counts(batch).items():
+                counts[name] = counts.get(name, 0.0) + count
+        number = self.stop.signal_number if self.stop is not None else None
+        requests = [float(number == signal.SIGINT), float(number not in (None, signal.SIGINT))]
+        numbers = [*counts.values(), float(sum(batch.num_tokens for batch in micro_batches)), *requests]
+        device = self.accelerator.device
+        total = self._sum(torch.tensor(numbers, dtype=_sum_type(device)).to(device, non_blocking=True))
+        names = list(counts)
+        return dict(zip(names, total.unbind(), strict=False)), total[len(names)], _OnItsWay(total[len(names) + 1 :])
+
+    def _backward(
+        self, micro_batches: list[PackedBatch], counts: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Gradients of the mean losses of the whole batch; sums of losses and metrics of this process."""
+        self.optimizer.zero_grad(set_to_none=True)
+        losses: dict[str, Tensor] = {}
+        metrics: dict[str, Tensor] = {}
+        # DistributedDataParallel averages over processes; times their number makes that the sum we want.
+        scales = {name: self.accelerator.num_processes / count.clamp(min=1.0) for name, count in counts.items()}
+        for place, batch in enumerate(micro_batches):
+            last = place == len(micro_batches) - 1
+            with self._gradients_stay_here(not last):
+                with self.accelerator.autocast():
+                    sums = self.objective.sums(self.replica, batch.to(self.accelerator.device))
+                loss = torch.stack([(total * scales[name]).float() for name, total in sums.losses.items()]).sum()
+                scaler = self.accelerator.scaler
+                (loss if scaler is None else scaler.scale(loss)).backward()
+            _add(losses, sums.losses)
+            _add(metrics, sums.metrics)
+        return losses, metrics
+
+    def _gradients_stay_here(self, stay: bool) -> AbstractContextManager[Any]:
+        """Sum gradients over processes only once, with the last micro-batch."""
+        if stay and isinstance(self.replica, DistributedDataParallel):
+            return self.replica.no_sync()
+        return nullcontext()
+
+    def _set_learning_rate(self, step: int) -> float:
+        factor = self.schedule(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def _update(self) -> Tensor:
+        """Clip and update; the norm before clipping, 0-d."""
+        scaler = self.accelerator.scaler
+        if scaler is not None:
+            scaler.unscale_(self.optimizer)
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        norm = (
+            torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros((), device=self.accelerator.device)
+        )
+        if self.clip is not None and gradients:
+            # As in the original, on the gradient of the whole batch; there, a TPU core clips its own part.
+            torch._foreach_mul_(gradients, self.clip / norm.clamp(min=self.clip))
+        if scaler is None:
+            self.optimizer.step()
+            return norm
+        scale = scaler.get_scale()
+        scaler.step(self.optimizer)
+        scaler.update()
+        overflowed = scaler.get_scale() < scale
+        self.skipped += overflowed
+        self.skipped_in_a_row = self.skipped_in_a_row + 1 if overflowed else 0
+        return norm
+
+    def _report(
+        self,
+        done: int,
+        learning_rate: float,
+        sums: tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]],
+        *,
+        norm: Tensor,
+        tokens: Tensor,
+    ) -> StepReport:
+        """Sum losses and metrics over processes and note what looks wrong."""
+        losses, metrics, counts = sums
+        finite_loss = torch.stack([value.isfinite() for value in losses.values()]).all()
+        bad_gradient = torch.zeros_like(norm) if self.accelerator.scaler is not None else ~norm.isfinite()
+        kind = _sum_type(self.accelerator.device)
+        values = [*losses.values(), *metrics.values(), ~finite_loss, bad_gradient]
+        total = self._sum(torch.stack([value.detach().to(kind) for value in values]))
+        self.warnings.append(_Warning(done, learning_rate, _OnItsWay(total[-2:])))
+        parts = iter(total.unbind())
+        means = {name: next(parts) / counts[name].clamp(min=1.0) for name in losses}
+        return StepReport(
+            step=done,
+            learning_rate=learning_rate,
+            loss=torch.stack(list(means.values())).sum(),
+            losses=means,
+            metrics={name: next(parts) for name in metrics},
+            counts=counts,
+            gradient_norm=norm.detach(),
+            tokens=tokens,
+            skipped_steps=self.skipped,
+        )
+
+    def check(self, before: int | None = None) -> None:
+        """Raise if a step looked wrong; ``before`` leaves later steps, still under way, for the next time."""
+        while self.warnings and (before is None or self.warnings[0].step < before):
+            warning = self.warnings.pop(0)
+            bad_loss, bad_gradient = warning.flags.read()
+            if bad_loss or bad_gradient:
+                raise _not_finite("loss" if bad_loss else "gradient", warning)
+        if self.skipped_in_a_row > _MAX_SKIPPED_IN_A_ROW:
+            raise TrainingError(
+                f"fp16 gradients overflowed in {self.skipped_in_a_row} steps in a row",
+                hint="use runtime.precision=bf16 or fp32, or a lower train.learning_rate",
+            )
+
+    def evaluate(self, evaluate: Callable[[int], Any], step: int) -> Any:
+        """Call the caller's evaluation in eval mode."""
+        self.model.eval()
+        try:
+            return evaluate(step)
+        finally:
+            self.model.train()
+
+    def _sum(self, numbers: Tensor) -> Tensor:
+        """Sum over processes, element by element."""
+        if self.accelerator.num_processes > 1:
+            torch.distributed.all_reduce(numbers)
+        return numbers
+
+
+class _OnItsWay:
+    """Numbers on their way from the device to the host; only reading them waits, and only for what came before."""
+
+    def __init__(self, numbers: Tensor) -> None:
+        self._event: torch.cuda.Event | None = None
+        self._host = numbers
+        if numbers.is_cuda:
+            self._host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
+            self._host.copy_(numbers, non_blocking=True)
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._event.record()
+
+    def read(self) -> list[float]:
+        if self._event is not None:
+            self._event.synchronize()
+        return [float(number) for number in self._host.tolist()]
+
+
+@dataclass(frozen=True)
+class _Warning:
+    step: int
+    learning_rate: float
+    flags: _OnItsWay
+
+
+def _not_finite(what: str, warning: _Warning) -> TrainingError:
+    return TrainingError(
+        f"the {what} is not finite at step {warning.step} (learning rate {warning.learning_rate:.3g}); "
+        "checkpoints saved before are sound",
+        hint="lower train.learning_rate or lengthen train.warmup_steps; keep train.clip on; "
+        "with runtime.precision=fp16 try bf16 or fp32; look at the data with `albert data inspect`",
+    )
+
+
+def _signal(requests: list[float]) -> int:
+    interrupted, terminated = requests
+    if terminated:
+        return int(signal.SIGTERM)
+    return int(signal.SIGINT) if interrupted else 0
+
+
+def _sum_type(device: torch.device) -> torch.dtype:
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _add(total: dict[str, Tensor], part: dict[str, Tensor]) -> None:
+    for name, value in part.items():
+        total[name] = total[name] + value.detach() if name in total else value.detach()
+
+
+def _move_state(optimizer: Optimizer, device: torch.device) -> None:
+    """Bring restored state to the device that the model was moved to."""
+    for state in optimizer.state.values():
+        for name, value in state.items():
+            if isinstance(value, Tensor):
+                state[name] = value.to(device)
+
+
+def _replicate(model: nn.Module, objective: Objective, accelerator: Accelerator) -> nn.Module:
+    """The model as several processes train it.
+
+    Wrapped here rather than by ``accelerator.prepare``, which would also replace the model's own ``forward``.
+    """
+    if accelerator.num_processes == 1:
+        return model
+    return DistributedDataParallel(
+        model,
+        broadcast_buffers=False,
+        gradient_as_bucket_view=True,
+        find_unused_parameters=not objective.uses_whole_model,
+    )
