@@ -145,7 +145,7 @@ def target_ids(targets: Sequence[str], tokenizer: AlbertTokenizer, warn: Warn) -
     Raises:
         UsageError: no word has a piece.
     """
-    pieces = {piece: number for number, piece in enumerate(tokenizer.piece_table())}
+    pieces = tokenizer.get_vocab()
     found: dict[int, None] = {}
     for target in targets:
         number = pieces.get(target)

@@ -100,9 +100,9 @@ def check_fit(model: AlbertPreTrainedModel, tokenizer: AlbertTokenizer) -> int:
         ModelError: the tokenizer makes ids that the model has no row for.
     """
     rows, positions = model.config.vocab_size, model.config.max_position_embeddings
-    if tokenizer.vocab_size > rows:
+    if len(tokenizer) > rows:
         raise ModelError(
-            f"the tokenizer has {tokenizer.vocab_size:,} pieces, the model {rows:,} rows: they do not belong together",
+            f"the tokenizer has {len(tokenizer):,} pieces, the model {rows:,} rows: they do not belong together",
             hint="name the model's own tokenizer with --tokenizer",
         )
     return min(positions, tokenizer.model_max_length)

@@ -6,6 +6,7 @@ import html
 import json
 from typing import Any
 
+from albert_cli.files.atomic import write_file
 from albert_cli.files.text import safe_line, safe_text
 from albert_cli.report import numbers
 from albert_cli.report.curves import pictures_from_events
@@ -33,7 +34,7 @@ def write_html_report(run: RunDir) -> bool:
     """
     if not run.writes:
         return False
-    run.report_path.write_text(html_report(run), encoding="utf-8", errors="backslashreplace")
+    write_file(run.report_path, html_report(run).encode("utf-8", "backslashreplace"))
     return True
 
 

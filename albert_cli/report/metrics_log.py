@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from albert_cli.errors import DataError
+from albert_cli.files.atomic import write_file
 from albert_cli.files.text import json_line
 
 
@@ -61,12 +62,7 @@ class MetricsLog:
             return 0
         events = self.events()
         kept = [event for event in events if event["step"] <= step]
-        fresh = self.path.with_name(self.path.name + ".new")
-        with fresh.open("wb") as file:
-            file.writelines(json_line(event).encode() + b"\n" for event in kept)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path)
+        write_file(self.path, b"".join(json_line(event).encode() + b"\n" for event in kept))
         return len(events) - len(kept)
 
     def _drop_cut_line(self) -> None:

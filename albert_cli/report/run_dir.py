@@ -10,12 +10,15 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from albert_cli.errors import CheckpointError, UsageError
+from albert_cli.files.atomic import PARTIAL, write_file
+from albert_cli.files.lock import LOCK_FILE, lock_directory
 from albert_cli.files.text import safe_line
 from albert_cli.report.console import is_main_process
 from albert_cli.report.metrics_log import MetricsLog
@@ -126,14 +129,19 @@ class RunDir:
         return self.path / "README.md"
 
     @property
-    def lock_path(self) -> Path:
-        """File that the process working in this directory holds locked."""
-        return self.path / "run.lock"
-
-    @property
     def metrics(self) -> MetricsLog:
         """The measured events."""
         return MetricsLog(self.path / "metrics.jsonl")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from writing here for as long as this one does; ranks that do not write hold nothing.
+
+        Raises:
+            CheckpointError: another process is at work in this directory.
+        """
+        with lock_directory(self.path) if self.writes else nullcontext():
+            yield
 
     def predictions_path(self, name: str) -> Path:
         """A file below ``predictions/``, whose folder is made where this process writes."""
@@ -193,9 +201,7 @@ class RunDir:
 
     def _write(self, name: str, text: str) -> None:
         if self.writes:
-            fresh = self.path / f".{name}.new"
-            fresh.write_text(text, encoding="utf-8", errors="backslashreplace")
-            fresh.replace(self.path / name)
+            write_file(self.path / name, text.encode("utf-8", "backslashreplace"))
 
 
 def is_run_dir(path: Path) -> bool:
@@ -225,7 +231,7 @@ def _require_free(path: Path) -> None:
     shown = safe_line(str(path))
     if path.exists() and not path.is_dir():
         raise UsageError(f"{shown} is a file, not a directory", hint="choose another --out")
-    if path.is_dir() and any(path.iterdir()):
+    if path.is_dir() and _holds_something(path):
         continues = is_run_dir(path)
         raise UsageError(
             f"{shown} already holds {'a run' if continues else 'files'}, and a run never overwrites",
@@ -237,10 +243,15 @@ def _require_run(path: Path) -> None:
     shown = safe_line(str(path))
     if not path.is_dir():
         raise CheckpointError(f"nothing to resume: no directory {shown}", hint="check --out, or leave out --resume")
-    if not is_run_dir(path) and any(path.iterdir()):
+    if not is_run_dir(path) and _holds_something(path):
         raise CheckpointError(
             f"{shown} holds files but no run (no status.json)", hint="check --out; --resume continues only our own runs"
         )
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether a directory has anything but what a process leaves that was killed before it began."""
+    return any(item.name != LOCK_FILE and not item.name.startswith(PARTIAL) for item in path.iterdir())
 
 
 def _make(path: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 
-import pytest
-
 from albert_cli.errors import DataError, RecipeError
 from albert_cli.report.console import Talk, error_lines, is_main_process, result_json, result_table
 from albert_cli.report.tables import Table

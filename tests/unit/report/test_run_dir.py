@@ -119,6 +119,19 @@ def test_a_damaged_status_is_a_checkpoint_error(tmp_path):
         RunDir.open(tmp_path).status()
 
 
+def test_two_processes_cannot_work_in_one_run(tmp_path):
+    run = RunDir.create(tmp_path, "mrpc")
+    with run.lock(), pytest.raises(CheckpointError, match="another run"), RunDir(tmp_path).lock():
+        pass
+    with RunDir.create(tmp_path, "mrpc").lock():
+        run.set_status("running")
+
+
+def test_ranks_that_do_not_write_hold_no_lock(tmp_path):
+    with RunDir(tmp_path / "none", writes=False).lock():
+        assert not (tmp_path / "none").exists()
+
+
 def test_runs_are_found_below_a_folder(tmp_path):
     for name in ("a", "b"):
         RunDir.create(tmp_path / name, "mrpc").set_status("done")
