@@ -39,7 +39,7 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "try: make setup PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@$(BIN)/python -c '' 2>/dev/null || { rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
 	@echo "setup: $$($(BIN)/python --version), packages of constraints.txt (minutes the first time)" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e ".[dev]"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e ".[dev]"
 	@pinned=$$(sed -n 's/^torch==//p' constraints.txt); \
 		found=$$($(BIN)/python -c 'from importlib.metadata import version; print(version("torch"))'); \
 		[ "$${found%%+*}" = "$$pinned" ] || { echo "error: torch $$found is installed, $$pinned is pinned" >&2; \
@@ -104,7 +104,7 @@ peers: .venv-peer457/.ready ## Environment of transformers 4.57 for comparisons 
 
 .venv-peer457/.ready: constraints-peer457.txt
 	@rm -rf .venv-peer457 && $(PYTHON) -m venv .venv-peer457
-	@.venv-peer457/bin/python -m pip install --quiet --disable-pip-version-check -r constraints-peer457.txt
+	@.venv-peer457/bin/python -m pip install -qq --disable-pip-version-check -r constraints-peer457.txt
 	@touch $@
 
 ci: setup ## What .ci/run runs: checks, tests, two smoke runs, the tiny demo
