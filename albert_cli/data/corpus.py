@@ -6,7 +6,7 @@ Plain text is parted into documents by one of three rules:
   characters is cut at blank lines into several documents, which bounds the memory.
 - ``blank_line``: a document between two blank lines, the original code's format.
 - ``auto``: ``blank_line`` where sentences stand one per line (``sentences: newline``, the original's format) and in
-  files whose blocks between blank lines hold at least 1,000 bytes on average; else ``file``, the blocks being paragraphs.
+  files whose blocks between blank lines hold at least 1,000 bytes on average; else ``file``, its blocks are paragraphs.
 
 Unlike in the original a document never goes on in the next file.
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 from albert_cli.data.python_docs import corpus_key, iter_python_docs
 from albert_cli.data.sentences import Splitter
-from albert_cli.data.text_files import Document, Documents, Reading, read_documents
+from albert_cli.data.text_files import Document, Documents, Reading, document_of_row, read_documents
 from albert_cli.errors import DataError
 
 PYTHON_DOCS = "python-docs"
@@ -88,7 +88,7 @@ class Corpus:
             raise DataError(f"no text in {self.name()}", hint="check data.path, data.columns.text and data.limit")
 
     def key(self) -> dict[str, Any]:
-        """What the text hangs on, as far as that can be told without reading: settings, sizes and dates of the files."""
+        """What the text hangs on, as far as that shows without reading: settings, sizes and dates of the files."""
         key: dict[str, Any] = {name: getattr(self, name) for name in ("column", "limit", "documents", "sentences")}
         if self.path is not None:
             stats = [(file, file.stat()) for file in _all_files(self.path)]
@@ -111,7 +111,7 @@ class Corpus:
             yield from iter_python_docs()
         elif self.dataset is not None:
             rows = _hub_rows(self.dataset, self.config, self.revision, self.split or "train")
-            yield from _row_documents(rows, self.column, self.dataset)
+            yield from _row_documents(rows, self.column, self.dataset, reading)
         else:
             assert self.path is not None
             yield from self._from_files(self.path, reading)
@@ -122,7 +122,7 @@ class Corpus:
         )
         for place in _places(path):
             if _is_saved_dataset(place):
-                yield from _row_documents(_saved_rows(place, self.split), self.column, str(place))
+                yield from _row_documents(_saved_rows(place, self.split), self.column, str(place), reading)
                 continue
             for file in _files_under(place):
                 yield from read_documents(file, column=self.column, documents=documents, reading=reading)
@@ -207,17 +207,11 @@ def _hub_rows(name: str, config: str | None, revision: str | None, split: str) -
         ) from error
 
 
-def _row_documents(rows: Any, column: str, origin: str) -> Iterator[Document]:
+def _row_documents(rows: Any, column: str, origin: str, reading: Reading) -> Iterator[Document]:
     names = getattr(rows, "column_names", None)
     if names and column not in names:
         raise DataError(
             f"{origin} has no column {column!r} (columns: {', '.join(names)})", hint="set data.columns.text"
         )
     for number, row in enumerate(rows):
-        text = row.get(column)
-        if text is not None and not isinstance(text, str):
-            raise DataError(
-                f"{origin}[{number}] column {column!r} holds {type(text).__name__}, not text",
-                hint="set data.columns.text",
-            )
-        yield Document(text or "", f"{origin}[{number}]")
+        yield document_of_row(row, column, f"{origin}[{number}]", reading)

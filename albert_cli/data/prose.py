@@ -12,7 +12,8 @@ _DIRECTIVE = re.compile(r"^\s*\.\. ")
 _FIELD = re.compile(r"^\s*(?::\w[^:]*:|@\w+)(?:\s|$)")
 _TABLE_HEADING = re.compile(
     r"^\s*(?:\*\*)?(?:args?|arguments|kwargs|keyword args|keyword arguments|parameters|params|other parameters|"
-    r"attributes|returns?|yields?|raises|examples?|usage|see also|references|methods|shape|inputs?|outputs?|warns|fields)"
+    r"attributes|returns?|yields?|raises|examples?|usage|see also|references|methods|shape|inputs?|outputs?|warns|"
+    r"fields)"
     r"(?:\*\*)?\s*:{0,2}\s*$",
     re.IGNORECASE,
 )

@@ -62,6 +62,15 @@ class Reading:
             text = text.replace("\0", " ")
         return text
 
+    def clean(self, text: str) -> str:
+        """Text of a table without lone surrogates, which JSON can spell but no encoding can; replaced and counted."""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.invalid_bytes += sum("\ud800" <= character <= "\udfff" for character in text)
+            text = text.encode(errors="replace").decode()
+        return text.replace("\0", " ")
+
 
 def read_documents(path: Path, *, column: str, documents: Documents, reading: Reading) -> Iterator[Document]:
     """Documents of one file, whatever its format.
@@ -79,7 +88,7 @@ def read_documents(path: Path, *, column: str, documents: Documents, reading: Re
     try:
         kind = kind_of(path)
         if kind == PARQUET:
-            yield from _from_parquet(path, column)
+            yield from _from_parquet(path, column, reading)
             return
         with _open(path) as stream:
             if kind == PLAIN:
@@ -187,7 +196,7 @@ def _from_json_lines(path: Path, stream: BinaryIO, column: str, reading: Reading
             row = json.loads(line)
         except ValueError as error:
             raise DataError(f"{path}:{number} is not JSON: {error}", hint="one JSON object per line") from None
-        yield _document_of(row, column, f"{path}:{number}")
+        yield document_of_row(row, column, f"{path}:{number}", reading)
 
 
 def _from_json_array(path: Path, stream: BinaryIO, column: str, reading: Reading) -> Iterator[Document]:
@@ -196,10 +205,10 @@ def _from_json_array(path: Path, stream: BinaryIO, column: str, reading: Reading
     except ValueError as error:
         raise DataError(f"{path} is not JSON: {error}", hint="a list of objects, or one JSON object per line") from None
     for number, row in enumerate(rows):
-        yield _document_of(row, column, f"{path}[{number}]")
+        yield document_of_row(row, column, f"{path}[{number}]", reading)
 
 
-def _document_of(row: Any, column: str, origin: str) -> Document:
+def document_of_row(row: Any, column: str, origin: str, reading: Reading) -> Document:
     """Document of one row of a table."""
     if not isinstance(row, dict):
         raise DataError(
@@ -213,10 +222,10 @@ def _document_of(row: Any, column: str, origin: str) -> Document:
         raise DataError(
             f"{origin} column {column!r} holds {type(text).__name__}, not text", hint="set data.columns.text"
         )
-    return Document(text or "", origin)
+    return Document(reading.clean(text or ""), origin)
 
 
-def _from_parquet(path: Path, column: str) -> Iterator[Document]:
+def _from_parquet(path: Path, column: str, reading: Reading) -> Iterator[Document]:
     import pyarrow
     from pyarrow import parquet
 
@@ -230,7 +239,7 @@ def _from_parquet(path: Path, column: str) -> Iterator[Document]:
         number = 0
         for batch in file.iter_batches(batch_size=1024, columns=[column]):
             for text in batch.column(0).to_pylist():
-                yield _document_of({column: text}, column, f"{path}[{number}]")
+                yield document_of_row({column: text}, column, f"{path}[{number}]", reading)
                 number += 1
     except pyarrow.ArrowException as error:
         raise DataError(f"{path} is not a whole parquet file: {error}", hint="fetch or write it again") from error
