@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from albert_cli import __version__
 from albert_cli.recipe.load import LoadedRecipe
 from albert_cli.recipe.requests import DEFAULT_MODEL, RunOptions, RunRequest
 
@@ -202,3 +204,14 @@ def test_data_commands_hand_over_the_recipe(albert: Any, stage: Any, recipes: Pa
     loaded, options = calls[0][0]
     assert loaded.recipe.stage == "pretrain"
     assert options.json
+
+
+def test_env_reports_without_private_paths(albert: Any) -> None:
+    outcome = albert("env", "--json")
+    assert outcome.code == 0
+    facts = json.loads(outcome.out)
+    assert facts["schema_version"] == 1
+    assert facts["albert_cli"] == __version__
+    assert facts["packages"]["torch"]
+    assert str(Path.home()) not in outcome.out
+    assert "torch" in albert("env").out
