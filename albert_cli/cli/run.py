@@ -12,48 +12,58 @@ from albert_cli.cli.options import DebugOption, DeviceOption, PrecisionOption, Q
 from albert_cli.errors import UsageError
 
 
+TextsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="TEXT", help="Inputs; without any, --input or stdin.", show_default=False),
+]
+TaskOption = Annotated[
+    str | None,
+    typer.Option("--task", metavar="TASK", help="fill-mask, text-classification, sentence-order, feature-extraction."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="MODEL", help="Model directory, run directory or hub id; else $ALBERT_MODEL."),
+]
+TokenizerOption = Annotated[
+    str | None, typer.Option("--tokenizer", metavar="DIR", help="Tokenizer; without it the model's.")
+]
+InputOption = Annotated[Path | None, typer.Option("--input", metavar="FILE", help="Read the inputs from a file.")]
+OutputOption = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to stdout.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", metavar="", help="Replace the file of --output.")]
+FormatOption = Annotated[
+    Literal["infer", "text", "tsv", "jsonl", "json", "csv"],
+    typer.Option("--format", help="Form of the inputs; infer looks at the file's name and at the line."),
+]
+ColumnOption = Annotated[
+    str | None,
+    typer.Option("--column", metavar="NAMES", help="Input columns: NAME, or ARGUMENT=NAME,ARGUMENT=NAME."),
+]
+TopKOption = Annotated[
+    int | None,
+    typer.Option("--top-k", metavar="N", help="Answers per input (fill-mask, text-classification).", min=1),
+]
+TargetsOption = Annotated[
+    str | None, typer.Option("--targets", metavar="A,B,...", help="Words that may fill the mask (fill-mask).")
+]
+PoolingOption = Annotated[
+    Literal["none", "cls", "mean"] | None,
+    typer.Option("--pooling", help="One vector per text, or none: one per token (feature-extraction)."),
+]
+
+
 def run(
-    texts: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="TEXT", help="Inputs; without any, --input or stdin.", show_default=False),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            "--task", metavar="TASK", help="fill-mask, text-classification, sentence-order, feature-extraction."
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", metavar="MODEL", help="Model directory, run directory or hub id; without it $ALBERT_MODEL."
-        ),
-    ] = None,
-    tokenizer: Annotated[
-        str | None, typer.Option("--tokenizer", metavar="DIR", help="Tokenizer; without it the model's.")
-    ] = None,
-    input_: Annotated[Path | None, typer.Option("--input", metavar="FILE", help="Read the inputs from a file.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write there, not to stdout.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", metavar="", help="Replace the file of --output.")] = False,
-    format_: Annotated[
-        Literal["infer", "text", "tsv", "jsonl", "json", "csv"],
-        typer.Option("--format", help="Form of the inputs; infer looks at the file's name and at the line."),
-    ] = "infer",
-    column: Annotated[
-        str | None,
-        typer.Option("--column", metavar="NAMES", help="Input columns: NAME, or ARGUMENT=NAME,ARGUMENT=NAME."),
-    ] = None,
-    top_k: Annotated[
-        int | None,
-        typer.Option("--top-k", metavar="N", help="Answers per input (fill-mask, text-classification).", min=1),
-    ] = None,
-    targets: Annotated[
-        str | None, typer.Option("--targets", metavar="A,B,...", help="Words that may fill the mask (fill-mask).")
-    ] = None,
-    pooling: Annotated[
-        Literal["none", "cls", "mean"] | None,
-        typer.Option("--pooling", help="One vector per text, or none: one per token (feature-extraction)."),
-    ] = None,
+    texts: TextsArgument = None,
+    task: TaskOption = None,
+    model: ModelOption = None,
+    tokenizer: TokenizerOption = None,
+    input_: InputOption = None,
+    output: OutputOption = None,
+    overwrite: OverwriteOption = False,
+    format_: FormatOption = "infer",
+    column: ColumnOption = None,
+    top_k: TopKOption = None,
+    targets: TargetsOption = None,
+    pooling: PoolingOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     threads: ThreadsOption = None,
