@@ -11,7 +11,6 @@ import typer
 from albert_cli.cli.options import DebugOption, DeviceOption, PrecisionOption, QuietOption, ThreadsOption
 from albert_cli.errors import UsageError
 
-
 TextsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="TEXT", help="Inputs; without any, --input or stdin.", show_default=False),
