@@ -1,0 +1,99 @@
+"""What does a tokenizer directory consist of when we write it?"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from albert_cli.errors import ModelError
+from albert_cli.tokenization import settings
+from albert_cli.tokenization.interchange import tokenizer_json
+from albert_cli.tokenization.spm_file import UNIGRAM, parse_spm
+from albert_cli.tokenization.vocabulary import Vocabulary
+
+
+def write_model(model: bytes, directory: str | os.PathLike[str], prefix: str | None = None) -> str:
+    """Write a SentencePiece model as ``[prefix-]spiece.model`` into an existing directory.
+
+    Returns:
+        The path.
+
+    Raises:
+        ModelError: no such directory, or it cannot be written.
+    """
+    folder = Path(os.fspath(directory))
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is not a directory", hint="make it first, or use save_pretrained")
+    path = folder / (f"{prefix}-{settings.SPM_FILE}" if prefix else settings.SPM_FILE)
+    settings.write_file(path, model)
+    return str(path)
+
+
+def write_tokenizer(
+    directory: str | os.PathLike[str],
+    model: bytes,
+    vocabulary: Vocabulary,
+    kept: Mapping[str, Any],
+    *,
+    prefix: str | None = None,
+) -> tuple[str, ...]:
+    """Write every file of a tokenizer; each is there whole or not at all.
+
+    Args:
+        directory: made if absent.
+        model: serialised SentencePiece model.
+        vocabulary: tokens and ids.
+        kept: settings by name.
+        prefix: put before the name of the model file.
+
+    Returns:
+        The paths written.
+    """
+    folder = Path(os.fspath(directory))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(f"cannot make {folder}: {error.strerror}", hint="give another directory") from None
+    written = [write_model(model, folder, prefix)]
+    config = settings.config_content(kept, vocabulary.roles, vocabulary.added_by_id)
+    contents: dict[str, Mapping[str, Any]] = {
+        settings.CONFIG_FILE: config,
+        settings.SPECIALS_FILE: settings.specials_content(vocabulary.roles),
+    }
+    parsed = parse_spm(model)
+    if parsed.model_type == UNIGRAM:
+        roles = vocabulary.roles
+        contents[settings.JSON_FILE] = tokenizer_json(
+            parsed,
+            do_lower_case=bool(kept["do_lower_case"]),
+            keep_accents=bool(kept["keep_accents"]),
+            add_prefix_space=bool(kept["add_prefix_space"]),
+            added=list(vocabulary.added_by_id.items()),
+            cls=(roles["cls_token"].content, vocabulary.id_or_unknown(roles["cls_token"].content)),
+            sep=(roles["sep_token"].content, vocabulary.id_or_unknown(roles["sep_token"].content)),
+        )
+    for name, content in contents.items():
+        indent = None if name == settings.JSON_FILE else 2
+        settings.write_file(folder / name, settings.json_bytes(content, indent=indent))
+        written.append(str(folder / name))
+    return tuple(written)
+
+
+def fingerprint(model: bytes, settings_and_tokens: object) -> str:
+    """SHA-256 of all that decides about ids: pieces with scores and kinds, normalisation, settings, added tokens.
+
+    Args:
+        model: serialised SentencePiece model; its trainer settings do not count.
+        settings_and_tokens: plain values with a stable ``repr``.
+    """
+    parsed = parse_spm(model)
+    digest = hashlib.sha256()
+    for piece in parsed.pieces:
+        digest.update(f"{piece.text}\0{piece.score!r}\0{piece.kind}\n".encode())
+    digest.update(parsed.charsmap)
+    switches = (parsed.model_type, parsed.byte_fallback, parsed.add_dummy_prefix, parsed.remove_extra_whitespaces)
+    digest.update(repr((switches, settings_and_tokens)).encode())
+    return digest.hexdigest()
