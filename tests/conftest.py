@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,28 @@ def shared_dir() -> Path:
     if not (folder / "goldens").is_dir():
         pytest.skip(f"no folder of reference outputs at {folder} (set ALBERT_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a trained tokenizer of about 100 pieces."""
+    import tiny_models
+
+    return tiny_models.make_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Path) -> Callable[..., Path]:
+    """Directory of a tiny model with random weights: ``tiny_model("AlbertForMaskedLM", **config)``."""
+    import tiny_models
+
+    made: dict[str, Path] = {}
+
+    def make(kind: str, **config: object) -> Path:
+        key = f"{kind} {sorted(config.items())}"
+        if key not in made:
+            directory = tmp_path_factory.mktemp("model")
+            made[key] = tiny_models.make_model(kind, directory, tokenizer=tiny_tokenizer, **config)
+        return made[key]
+
+    return make

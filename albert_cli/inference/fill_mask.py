@@ -118,7 +118,8 @@ class FillMask:
         return lists[0] if is_single else lists
 
     def _word(self, row: Encoded, place: int, score: float, token: int, *, is_single: bool) -> dict[str, Any]:
-        ids = [*row.ids[:place], token, *row.ids[place + 1 :]]
+        filled = [*row.ids[:place], token, *row.ids[place + 1 :]]
+        ids = [number for number in filled if number != self._tokenizer.pad_token_id]  # <pad> is no word of a sentence
         return {
             "score": score,
             "token": token,
