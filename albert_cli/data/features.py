@@ -117,6 +117,33 @@ def encode_task(dataset: Any, tokenizer: PairTokenizer, *, max_length: int) -> E
     )
 
 
+def encode_texts(
+    texts: Sequence[str], pairs: Sequence[str], tokenizer: PairTokenizer, *, max_length: int, kind: Kind
+) -> EncodedTask:
+    """Tokenise unlabelled texts that are in no data set, such as lines of a stream.
+
+    Args:
+        texts: N texts.
+        pairs: N second texts, empty where there is none.
+        tokenizer: as for `encode_task`.
+        max_length: as for `encode_task`.
+        kind: of the task.
+
+    Returns:
+        The texts in their order, without labels.
+    """
+    part = _encode_rows({"text": list(texts), "text_pair": list(pairs)}, tokenizer, max_length=max_length)
+    return EncodedTask(
+        ids=part.ids,
+        offsets=np.concatenate([[0], np.cumsum(part.lengths)]).astype(np.int64),
+        first_lengths=part.first_lengths,
+        labels=np.full(len(texts), -1, dtype=np.int64),
+        rows=np.arange(len(texts), dtype=np.int64),
+        truncated=part.truncated,
+        kind=kind,
+    )
+
+
 def kept_lengths(first: Integers, second: Integers, *, budget: int) -> tuple[Integers, Integers]:
     """Tokens that remain of each pair: one at a time goes from the longer text, from the second where both are equal.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from albert_cli.data.tasks.spec import ColumnNames, TaskSpec
 from albert_cli.errors import DataError
+from albert_cli.files.atomic import write_file
 
 _TWO = ("0", "1")
 _NLI = ("contradiction", "entailment", "neutral")
@@ -168,5 +169,5 @@ def write_submission(
     lines = ["index\tprediction", *(f"{int(row)}\t{cell}" for row, cell in zip(rows, cells, strict=True))]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / file_name
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_file(path, "\n".join(lines) + "\n")
     return path

@@ -18,6 +18,7 @@ from albert_cli.data.readers_json import read_jsonl
 from albert_cli.data.split_files import table_format
 from albert_cli.data.tasks.spec import TaskSpec
 from albert_cli.errors import DataError
+from albert_cli.files.atomic import write_file
 from albert_cli.files.text import json_line, safe_line
 
 
@@ -50,7 +51,7 @@ def prediction_rows(
         row: dict[str, Any] = {"index": columns["idx"][number]}
         if "id" in columns:
             row["id"] = columns["id"][number]
-        row["prediction"] = _spoken(value, spec, label_names)
+        row["prediction"] = spoken(value, spec, label_names)
         if scores is not None and label_names:
             row["scores"] = {name: float(score) for name, score in zip(label_names, scores[number], strict=True)}
         rows.append(row)
@@ -68,7 +69,7 @@ def write_predictions(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
     else:
         lines = [json_line(row) for row in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_file(path, "".join(f"{line}\n" for line in lines))
     return path
 
 
@@ -133,7 +134,8 @@ def _label_sets(rows: Sequence[Sequence[int]], classes: int) -> np.ndarray:
     return table
 
 
-def _spoken(value: Any, spec: TaskSpec, names: Sequence[str]) -> Any:
+def spoken(value: Any, spec: TaskSpec, names: Sequence[str]) -> Any:
+    """A prediction in words: the class's name, a list of them, or the score."""
     if spec.kind == "regression":
         return float(value)
     if spec.kind == "multi-label":

@@ -10,7 +10,15 @@ from typing import Literal
 from albert_cli.metrics.glue import TASK_METRICS
 
 Kind = Literal["classification", "regression", "multi-label"]
+ProblemType = Literal["single_label_classification", "regression", "multi_label_classification"]
 
+_PROBLEM_TYPES: Mapping[Kind, ProblemType] = MappingProxyType(
+    {
+        "classification": "single_label_classification",
+        "regression": "regression",
+        "multi-label": "multi_label_classification",
+    }
+)
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -91,10 +99,9 @@ class TaskSpec:
         return TASK_METRICS[self.name].best
 
     @property
-    def problem_type(self) -> str:
+    def problem_type(self) -> ProblemType:
         """What the model's configuration calls this kind of task."""
-        names = {"classification": "single_label_classification", "multi-label": "multi_label_classification"}
-        return names.get(self.kind, "regression")
+        return _PROBLEM_TYPES[self.kind]
 
 
 def metric_suffix(spec: TaskSpec, split: str) -> str:
