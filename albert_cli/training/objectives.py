@@ -132,10 +132,13 @@ class PretrainingObjective:
 
     Args:
         sentence_order: False for masked words alone (`AlbertForMaskedLM`, or the sentence head left untrained).
+        unigram_log_probs: (V,) float32, log-probability of each piece in the training text. With it the metrics also
+            hold what a model that knows nothing else would lose and hit on the same targets.
     """
 
-    def __init__(self, *, sentence_order: bool = True) -> None:
+    def __init__(self, *, sentence_order: bool = True, unigram_log_probs: Tensor | None = None) -> None:
         self.sentence_order = sentence_order
+        self.unigram_log_probs = unigram_log_probs
         self.uses_whole_model = sentence_order
 
     def counts(self, batch: PackedBatch) -> dict[str, float]:
@@ -149,7 +152,8 @@ class PretrainingObjective:
         """Cross-entropies summed over masked tokens and over pairs.
 
         Metrics: ``mlm_correct``; on positions shown as [MASK] alone (not those kept or replaced)
-        ``mlm_masked_loss``, ``mlm_masked_correct`` and their number ``mlm_masked``; ``sop_correct``.
+        ``mlm_masked_loss``, ``mlm_masked_correct`` and their number ``mlm_masked``, and for the unigram distribution, if
+        it is known, ``mlm_masked_unigram_loss`` and ``mlm_masked_unigram_correct``; ``sop_correct``.
         """
         output = run_packed(model, batch, masked_positions=batch.targets["masked_positions"])
         logits = output.prediction_logits if hasattr(output, "prediction_logits") else output.logits  # (M, V)
@@ -162,6 +166,7 @@ class PretrainingObjective:
                 "mlm_masked_loss": (losses * shown).sum(),
                 "mlm_masked_correct": (hits & shown).sum(),
                 "mlm_masked": shown.sum(),
+                **self._unigram_metrics(labels, shown),
             }
         sums = {"mlm": losses.sum()}
         if self.sentence_order:
@@ -169,6 +174,17 @@ class PretrainingObjective:
             sums["sop"] = F.cross_entropy(output.sop_logits.float(), order, reduction="sum")
             metrics["sop_correct"] = (output.sop_logits.argmax(-1) == order).sum()
         return Sums(sums, metrics)
+
+    def _unigram_metrics(self, labels: Tensor, shown: Tensor) -> dict[str, Tensor]:
+        """What always answering from the unigram distribution gives on the targets shown as [MASK]."""
+        if self.unigram_log_probs is None:
+            return {}
+        if self.unigram_log_probs.device != labels.device:
+            self.unigram_log_probs = self.unigram_log_probs.to(labels.device)
+        return {
+            "mlm_masked_unigram_loss": -(self.unigram_log_probs[labels] * shown).sum(),
+            "mlm_masked_unigram_correct": ((labels == self.unigram_log_probs.argmax()) & shown).sum(),
+        }
 
     def predictions(self, model: nn.Module, batch: PackedBatch) -> Predictions:
         """Sums alone; nothing is kept of single examples."""

@@ -1,0 +1,210 @@
+"""The short ``for`` around the training loop: write metrics, move the bar, save, keep the best, stop early."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from albert_cli.errors import Interrupted
+from albert_cli.report.progress import Progress
+from albert_cli.stages.session import Session
+from albert_cli.training.loop import EvalReport, Event, SavePoint, StepReport, Stopped
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An evaluation in the words of metrics.jsonl.
+
+    Attributes:
+        lines: values by split ("dev", "dev_mismatched", "held_out").
+        score: what the best checkpoint is chosen by.
+    """
+
+    lines: Mapping[str, Mapping[str, float]]
+    score: float
+
+
+@dataclass
+class Course:
+    """How far a run is, apart from the weights; it travels in every checkpoint.
+
+    Attributes:
+        step: updates made.
+        best_score: of the best evaluation so far; None before the first.
+        best_step: when that was.
+        misses: evaluations since then.
+        evaluation_due: an interruption left out the evaluation of ``step``.
+    """
+
+    step: int = 0
+    best_score: float | None = None
+    best_step: int | None = None
+    misses: int = 0
+    evaluation_due: bool = False
+
+
+class Window:
+    """Sums over the steps since the last line, checkpoint or evaluation, left on the device until somebody reads them.
+
+    It starts anew at checkpoints, so that a resumed run writes the same lines as one that was never interrupted.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._began = time.monotonic()
+        self.steps = 0
+        self.last: StepReport | None = None
+
+    def restart(self) -> None:
+        """Forget everything."""
+        self._sums, self._began, self.steps, self.last = {}, time.monotonic(), 0, None
+
+    def add(self, report: StepReport) -> None:
+        """Add a step."""
+        parts = {f"count/{name}": value for name, value in report.counts.items()}
+        parts |= {f"loss/{name}": value * report.counts[name] for name, value in report.losses.items()}
+        parts |= {f"metric/{name}": value for name, value in report.metrics.items()}
+        parts["tokens"] = report.tokens
+        for name, value in parts.items():
+            before = self._sums.get(name)
+            self._sums[name] = value.detach() if before is None else before + value.detach()
+        self.steps += 1
+        self.last = report
+
+    def read(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Mean of each loss, and each metric's sum."""
+        names = list(self._sums)
+        values = torch.stack([self._sums[name].double() for name in names]).tolist()
+        sums = dict(zip(names, values, strict=True))
+        losses = {
+            name.removeprefix("loss/"): value / max(sums["count/" + name.removeprefix("loss/")], 1.0)
+            for name, value in sums.items()
+            if name.startswith("loss/")
+        }
+        metrics = {name.removeprefix("metric/"): value for name, value in sums.items() if name.startswith("metric/")}
+        counts = {f"{name.removeprefix('count/')}_count": v for name, v in sums.items() if name.startswith("count/")}
+        return losses, metrics | counts
+
+    def tokens(self) -> float:
+        """Tokens computed."""
+        return float(self._sums["tokens"])
+
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._began
+
+
+@dataclass
+class Follower:
+    """Turns loop events into files and talk.
+
+    Args:
+        session: run directory, talk, processes.
+        course: where the run stands; updated in place.
+        save: writes a checkpoint (all processes call it); its argument says whether it is the best.
+        train_line: names and values of metrics.jsonl from the sums of a log interval.
+        measure: what an evaluation's result says.
+        higher_is_better: direction of the score.
+        log_every: updates between lines.
+        early_stop: evaluations without a better score after which to end; None never does.
+    """
+
+    session: Session
+    course: Course
+    save: Callable[[bool], None]
+    train_line: Callable[[Window], dict[str, float]]
+    measure: Callable[[Any], Measured]
+    higher_is_better: bool
+    log_every: int
+    early_stop: int | None
+    saved_at: int = -1
+    saved_best: bool = False
+    window: Window = field(default_factory=Window)
+
+    def follow(self, events: Iterable[Event], progress: Progress) -> None:
+        """Take all events.
+
+        Raises:
+            Interrupted: someone asked to stop; the state is saved.
+        """
+        self.window.restart()
+        for event in events:
+            if isinstance(event, StepReport):
+                self._step(event, progress)
+            elif isinstance(event, EvalReport):
+                self._evaluated(event)
+                if self.early_stop is not None and self.course.misses >= self.early_stop:
+                    self._save()
+                    self.session.talk.say(
+                        f"no better score in {self.course.misses} evaluations: stopped early at step {event.step}"
+                    )
+                    return
+            elif isinstance(event, SavePoint):
+                self.course.step = event.step
+                self._save()
+                self.window.restart()
+            else:
+                self._stopped(event)
+
+    def _step(self, report: StepReport, progress: Progress) -> None:
+        self.course.step = report.step
+        self.course.evaluation_due = False
+        self.window.add(report)
+        if report.step % self.log_every:
+            progress.update(report.step)
+            return
+        line = self.train_line(self.window)
+        seconds, tokens = self.window.seconds(), self.window.tokens()
+        line["tokens_per_second"] = tokens / seconds if seconds > 0 else 0.0
+        self.session.run.append_metrics({"step": report.step, "split": "train", **line})
+        self.session.trackers.log({f"train/{name}": value for name, value in line.items()}, step=report.step)
+        shown = ("loss", "mlm_loss_masked", "sop_accuracy", "accuracy", "learning_rate", "tokens_per_second")
+        progress.update(report.step, {name: line[name] for name in shown if name in line})
+        self.window.restart()
+
+    def _evaluated(self, report: EvalReport) -> None:
+        measured = self.measure(report.result)
+        course = self.course
+        course.step, course.evaluation_due = report.step, False
+        for split, values in measured.lines.items():
+            self.session.run.append_metrics({"step": report.step, "split": split, **values})
+            self.session.trackers.log({f"{split}/{name}": value for name, value in values.items()}, step=report.step)
+            text = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+            self.session.talk.say(f"step {report.step}  {split}  {text}")
+        if course.best_score is None or self._better(measured.score, course.best_score):
+            course.best_score, course.best_step, course.misses = measured.score, report.step, 0
+            self._save(best=True)
+        else:
+            course.misses += 1
+        self.window.restart()
+
+    def _better(self, score: float, best: float) -> bool:
+        if math.isnan(best):
+            return not math.isnan(score)
+        return score > best if self.higher_is_better else score < best
+
+    def _save(self, *, best: bool = False) -> None:
+        if self.saved_at == self.course.step and (self.saved_best or not best):
+            return
+        self.save(best)
+        self.saved_at, self.saved_best = self.course.step, best
+
+    def _stopped(self, event: Stopped) -> None:
+        self.course.step, self.course.evaluation_due = event.step, event.evaluation_due
+        self._save()
+        raise Interrupted(
+            event.signal_number,
+            f"stopped by a signal after step {event.step}; the state is saved in {self.session.run.path}",
+            hint=f"continue with --resume --out {self.session.run.path}",
+        )
+
+
+def course_from(values: Mapping[str, Any]) -> Course:
+    """Read what a checkpoint kept."""
+    return replace(Course(), **values)

@@ -1,0 +1,31 @@
+"""What is going to happen, said before it happens."""
+
+from __future__ import annotations
+
+from albert_cli.recipe.sections import Train
+from albert_cli.report.console import Talk
+from albert_cli.stages.assemble import Assembled
+from albert_cli.stages.optimisation import TrainPlan
+
+
+def say_plan(
+    talk: Talk, assembled: Assembled, plan: TrainPlan, train: Train, *, world_size: int, examples: int
+) -> None:
+    """Say model, batch, steps and rate; the first lines of every training command."""
+    config = assembled.model.config
+    start = f"weights of {assembled.start}" if assembled.start else "new weights"
+    talk.say(
+        f"model: {config.num_hidden_layers} layers x {config.hidden_size}, embeddings {config.embedding_size}, "
+        f"{config.vocab_size:,} pieces, {assembled.model.num_parameters():,} parameters, {start}"
+    )
+    if assembled.new_weights and assembled.start:
+        talk.say(f"drawn anew, not in {assembled.start}: {', '.join(assembled.new_weights)}")
+    talk.say(
+        f"batch: {plan.effective_batch} = {train.batch_size} x {train.accumulate} micro-batches "
+        f"x {world_size} processes"
+    )
+    talk.say(
+        f"steps: {plan.max_steps:,} ({plan.max_steps / plan.steps_per_epoch:.2f} passes over {examples:,} examples), "
+        f"{train.optimizer} at {plan.learning_rate:.3g} after {train.warmup_steps:,} steps of warm-up, "
+        f"{train.schedule} decay"
+    )

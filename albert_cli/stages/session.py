@@ -1,0 +1,183 @@
+"""What a training command sets up before its first step and puts away after its last: processes, run directory, lock,
+signals, log, trackers."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+
+from albert_cli.errors import AlbertError, CheckpointError, Interrupted
+from albert_cli.files.lock import lock_directory
+from albert_cli.recipe.load import LoadedRecipe, load_recipe
+from albert_cli.recipe.render import differences, dump_resolved, one_line
+from albert_cli.recipe.requests import RunOptions
+from albert_cli.recipe.sections import Runtime
+from albert_cli.report.console import Talk
+from albert_cli.report.environment import describe_environment
+from albert_cli.report.html import write_html_report
+from albert_cli.report.plots import write_plots
+from albert_cli.report.run_dir import RunDir
+from albert_cli.training.device import leave_processes, make_accelerator, set_threads
+from albert_cli.training.interrupt import StopFlag, stop_on_signals
+from albert_cli.training.launch import check_world
+from albert_cli.training.trackers import Trackers, open_trackers
+
+# What may differ when a run is continued: nothing here changes the numbers that come out.
+FREE_ON_RESUME = (
+    "out",
+    "description",
+    "trackers",
+    "runtime.workers",
+    "runtime.recompute",
+    "train.log_every",
+    "train.keep",
+    "data.cache",
+)
+
+
+@dataclass
+class Session:
+    """The surroundings of a training run.
+
+    Attributes:
+        loaded: the recipe.
+        options: how to go about it.
+        talk: the command's voice.
+        accelerator: device, precision, processes.
+        run: the run directory.
+        stop: whether someone asked to stop.
+        trackers: experiment trackers, often none.
+    """
+
+    loaded: LoadedRecipe
+    options: RunOptions
+    talk: Talk
+    accelerator: Accelerator
+    run: RunDir
+    stop: StopFlag
+    trackers: Trackers = field(default_factory=Trackers)
+
+
+def start_processes(runtime: Runtime, talk: Talk) -> Accelerator:
+    """Check the number of processes, set threads, choose the device.
+
+    Raises:
+        UsageError: what the recipe asks for is not there.
+    """
+    check_world(runtime.nproc)
+    set_threads(runtime.threads)
+    placement = make_accelerator(runtime.device, runtime.precision)
+    if placement.warning:
+        talk.warn(placement.warning)
+    return placement.accelerator
+
+
+@contextmanager
+def open_session(
+    loaded: LoadedRecipe, options: RunOptions, *, talk: Talk, accelerator: Accelerator
+) -> Iterator[Session]:
+    """Make or take up the run directory and keep its state true whatever happens inside.
+
+    Raises:
+        UsageError: the directory is taken, or there is nothing to resume.
+        CheckpointError: another process works there, or the recipe differs from the one being resumed.
+    """
+    with ExitStack() as stack:
+        stack.callback(leave_processes)
+        run = _run_directory(loaded, options, accelerator)
+        if run.writes:
+            stack.enter_context(lock_directory(run.path))
+            talk.copy_to(run.log_path)
+            stack.callback(talk.close)
+        if options.resume:
+            _check_same_recipe(loaded, run)
+        else:
+            run.write_recipe(dump_resolved(loaded))
+        run.write_environment(describe_environment(devices=True, command=["albert", *sys.argv[1:]]))
+        stop = stack.enter_context(stop_on_signals(lambda number: _say_stopping(talk, number)))
+        session = Session(loaded, options, talk, accelerator, run, stop)
+        if run.writes and loaded.recipe.stage != "train-tokenizer" and loaded.recipe.trackers:
+            values = loaded.recipe.model_dump(mode="json", by_alias=True)
+            session.trackers = open_trackers(
+                loaded.recipe.trackers, folder=run.path, run_name=run.path.name, config=values
+            )
+            stack.callback(session.trackers.finish)
+        talk.say(f"run directory: {run.path}")
+        with _reported(run, talk), _honest_status(run):
+            yield session
+
+
+@contextmanager
+def _reported(run: RunDir, talk: Talk) -> Iterator[None]:
+    """Draw the curves at the end, however that came: those of a failed run are the ones people look at."""
+    try:
+        yield
+    finally:
+        if run.writes and run.metrics.path.exists():
+            write_html_report(run)
+            if find_spec("matplotlib") is not None:
+                write_plots(run, talk)
+
+
+@contextmanager
+def _honest_status(run: RunDir) -> Iterator[None]:
+    run.set_status("running")
+    try:
+        yield
+    except Interrupted as interruption:
+        run.set_status("interrupted", interruption.message)
+        raise
+    except AlbertError as error:
+        run.set_status("failed", error.message)
+        raise
+    except KeyboardInterrupt:
+        run.set_status("interrupted", "Ctrl-C before the first step was saved")
+        raise
+    except BaseException as error:
+        run.set_status("failed", f"{type(error).__name__}: {error}")
+        raise
+    run.set_status("done")
+
+
+def _run_directory(loaded: LoadedRecipe, options: RunOptions, accelerator: Accelerator) -> RunDir:
+    """One directory for all processes; the first one makes it and its failure is everybody's."""
+    out = Path(loaded.recipe.out) if loaded.recipe.out else None
+    if accelerator.num_processes == 1:
+        return RunDir.create(out, loaded.name, resume=options.resume)
+    outcome: list[str | AlbertError | None] = [None]
+    if accelerator.is_main_process:
+        try:
+            outcome[0] = str(RunDir.create(out, loaded.name, resume=options.resume).path)
+        except AlbertError as error:
+            outcome[0] = error
+    broadcast_object_list(outcome)
+    found = outcome[0]
+    if isinstance(found, AlbertError):
+        raise found
+    return RunDir(Path(str(found)), writes=accelerator.is_main_process)
+
+
+def _check_same_recipe(loaded: LoadedRecipe, run: RunDir) -> None:
+    before = load_recipe(run.recipe_path)
+    changed = [
+        f"{key}: {one_line(old)} -> {one_line(new)}"
+        for key, old, new in differences(before, loaded)
+        if key not in FREE_ON_RESUME
+    ]
+    if changed:
+        raise CheckpointError(
+            f"the recipe is not the one this run was started with ({run.recipe_path}): " + "; ".join(changed),
+            hint=f"resume with its own recipe: albert {loaded.recipe.stage} {run.path} --resume --out {run.path}",
+        )
+
+
+def _say_stopping(talk: Talk, number: int) -> None:
+    talk.say(f"{signal.Signals(number).name}: finishing this step and saving; a second one stops at once")

@@ -1,0 +1,194 @@
+"""One training run, whatever the objective: optimiser, resume, loop, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from albert_cli.data.batching import PackedBatch
+from albert_cli.errors import CheckpointError
+from albert_cli.models.base import AlbertPreTrainedModel
+from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe
+from albert_cli.report.progress import Progress
+from albert_cli.stages.follow import Course, Follower, Measured, Window, course_from
+from albert_cli.stages.optimisation import TrainPlan, build_optimizer, build_schedule
+from albert_cli.stages.session import Session
+from albert_cli.tokenization.tokenizer import AlbertTokenizer
+from albert_cli.training.checkpoint import (
+    TrainState,
+    find_checkpoint,
+    load_checkpoint,
+    on_main_process,
+    save_checkpoint,
+)
+from albert_cli.training.device import resolve_attention
+from albert_cli.training.loading import Indexed
+from albert_cli.training.loop import train
+from albert_cli.training.objectives import Objective
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run trains and how it is judged.
+
+    Attributes:
+        model: with the task's head, on the CPU.
+        tokenizer: saved beside the weights.
+        objective: losses and metrics.
+        source: micro-batches by step.
+        plan: steps and rates.
+        data_fingerprint: changes when the training examples do.
+        evaluate: measures the model; called on all processes. None when there is nothing to measure on: then the last
+            weights count as the best.
+        measure: what the result says, and the score that picks the best checkpoint.
+        higher_is_better: direction of that score.
+        train_line: values of a line of metrics.jsonl from the sums of a log interval.
+    """
+
+    model: AlbertPreTrainedModel
+    tokenizer: AlbertTokenizer
+    objective: Objective
+    source: Indexed[list[PackedBatch]]
+    plan: TrainPlan
+    data_fingerprint: str
+    evaluate: Callable[[int], Any] | None
+    measure: Callable[[Any], Measured]
+    higher_is_better: bool
+    train_line: Callable[[Window], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a run went.
+
+    Attributes:
+        course: where it ended and what was best; the model holds the best weights now.
+        seconds: time of this part of the run, evaluations and checkpoints included.
+    """
+
+    course: Course
+    seconds: float
+
+
+def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work: Work) -> Trained:
+    """Train from the start or from the newest sound checkpoint, and leave the best weights in the model.
+
+    Raises:
+        TrainingError: training cannot go on.
+        Interrupted: someone asked to stop; the state is saved.
+        CheckpointError: nothing sound to resume from, or other data.
+    """
+    accelerator, plan = session.accelerator, work.plan
+    kind = resolve_attention(recipe.runtime.attention, device=accelerator.device, precision=recipe.runtime.precision)
+    work.model.set_attention(kind)
+    optimizer = build_optimizer(work.model, recipe.train, learning_rate=plan.learning_rate)
+    course = _resume(session, work, optimizer) if session.options.resume else Course()
+    save = _saver(session, recipe, work, optimizer, course)
+    follower = Follower(
+        session=session,
+        course=course,
+        save=save,
+        train_line=work.train_line,
+        measure=work.measure,
+        higher_is_better=work.higher_is_better,
+        log_every=recipe.train.log_every,
+        early_stop=recipe.train.early_stop,
+    )
+    began = time.monotonic()
+    if course.step < plan.max_steps or course.evaluation_due:
+        with Progress(session.talk, total=plan.max_steps, start=course.step) as progress:
+            follower.follow(
+                train(
+                    model=work.model,
+                    objective=work.objective,
+                    source=work.source,
+                    optimizer=optimizer,
+                    schedule=build_schedule(recipe.train, max_steps=plan.max_steps),
+                    accelerator=accelerator,
+                    max_steps=plan.max_steps,
+                    start_step=course.step,
+                    clip=recipe.train.clip,
+                    seed=recipe.seed,
+                    evaluate=work.evaluate,
+                    eval_every=plan.eval_every if work.evaluate is not None else None,
+                    save_every=plan.save_every,
+                    evaluate_first=course.evaluation_due,
+                    stop=session.stop,
+                    workers=recipe.runtime.workers,
+                ),
+                progress,
+            )
+    accelerator.wait_for_everyone()
+    chosen = "last" if work.evaluate is None else "best"
+    load_checkpoint(session.run.checkpoints_path / chosen, model=work.model)
+    return Trained(course, time.monotonic() - began)
+
+
+def save_model_files(folder: Path, model: AlbertPreTrainedModel, tokenizer: AlbertTokenizer) -> None:
+    """Write everything but the weights of the ``hf`` layout: configuration and tokenizer."""
+    model.config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _resume(session: Session, work: Work, optimizer: torch.optim.Optimizer) -> Course:
+    found = find_checkpoint(session.run.checkpoints_path)
+    for path, problem in found.skipped:
+        session.talk.warn(f"checkpoint {path.name} is damaged ({problem}); the one before it is used")
+    if found.path is None:
+        if found.skipped:
+            raise CheckpointError(
+                f"no sound checkpoint in {session.run.checkpoints_path}", hint="start anew with another --out"
+            )
+        session.talk.say("no checkpoint was written yet: starting from the first step")
+        session.run.drop_metrics_after(-1)
+        return Course()
+    state = load_checkpoint(found.path, model=work.model, optimizer=optimizer, scaler=session.accelerator.scaler)
+    if state.data_fingerprint != work.data_fingerprint:
+        raise CheckpointError(
+            "the training data are not those this run was started with",
+            hint="restore the files, or start anew with another --out",
+        )
+    session.run.drop_metrics_after(state.step)
+    session.talk.say(f"continuing after step {state.step}")
+    return course_from(state.extra["course"])
+
+
+def _saver(
+    session: Session,
+    recipe: PretrainRecipe | FinetuneRecipe,
+    work: Work,
+    optimizer: torch.optim.Optimizer,
+    course: Course,
+) -> Callable[[bool], None]:
+    """A function that saves a checkpoint; all processes call it."""
+
+    def write(best: bool) -> Path:
+        state = TrainState(
+            step=course.step,
+            seed=recipe.seed,
+            best_score=course.best_score,
+            best_step=course.best_step,
+            data_fingerprint=work.data_fingerprint,
+            versions={"torch": torch.__version__},
+            extra={"course": asdict(course)},
+        )
+        return save_checkpoint(
+            session.run.checkpoints_path,
+            model=work.model,
+            optimizer=optimizer,
+            state=state,
+            scaler=session.accelerator.scaler,
+            keep=recipe.train.keep,
+            best=best,
+            more=lambda folder: save_model_files(folder, work.model, work.tokenizer),
+        )
+
+    def save(best: bool) -> None:
+        on_main_process(session.accelerator, lambda: str(write(best)))
+
+    return save
