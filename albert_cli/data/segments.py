@@ -196,14 +196,14 @@ def _cut_block(block: _Block, sentence_offsets: np.ndarray, documents: np.ndarra
 
 
 def _part_long_units(block: _Block, budget: int) -> _Block:
-    """Cut units longer than an example into even parts, so that none of their text is lost."""
+    """Cut units longer than an example into parts that fill one each and a rest, so that their text is not lost."""
     sizes = np.diff(block.offsets)
     parts = -(-sizes // budget)
     if len(parts) == 0 or parts.max() <= 1:
         return block
     number = np.concatenate([[0], np.cumsum(parts)])
     within = np.arange(number[-1]) - np.repeat(number[:-1], parts)
-    cuts = np.repeat(block.offsets[:-1], parts) + within * np.repeat(sizes, parts) // np.repeat(parts, parts)
+    cuts = np.repeat(block.offsets[:-1], parts) + within * budget
     return _Block(np.append(cuts, block.offsets[-1]), number[block.bounds], block.first_document)
 
 

@@ -22,7 +22,8 @@ _SUFFIXES = {".txt": PLAIN, ".text": PLAIN, ".jsonl": JSON_LINES, ".ndjson": JSO
 _SAMPLE_BYTES = 1 << 20
 _DOCUMENT_BYTES = 1000
 _LONGEST_DOCUMENT = 1 << 23  # characters of plain text held at a time
-_WIKI_START = re.compile(r"<doc\b[^>]*?(?:\btitle=\"(?P<title>[^\"]*)\")?[^>]*>\s*$")
+_WIKI_START = re.compile(r"<doc\b.*>\s*$")
+_WIKI_TITLE = re.compile(r'\btitle="([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -172,9 +173,9 @@ def _from_wiki(path: Path, stream: BinaryIO, reading: Reading) -> Iterator[Docum
     lines: list[str] = []
     title, start = "", 0
     for number, line in _lines(stream, reading):
-        opening = _WIKI_START.match(line)
-        if opening:
-            title, lines, start = html.unescape(opening["title"] or ""), [], number
+        if _WIKI_START.match(line):
+            named = _WIKI_TITLE.search(line)
+            title, lines, start = html.unescape(named[1]) if named else "", [], number
         elif line.strip() == "</doc>":
             text = html.unescape("\n".join(lines)).strip()
             if text == title.strip():
