@@ -26,6 +26,7 @@ Layout = PaddedLayout | PackedLayout
 FusedQKV = tuple[Tensor, Tensor]
 
 KINDS = ("auto", "plain", "sdpa", "varlen")
+_HALF = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,11 @@ def attend(
         Context (..., A*D), and the probabilities (B, A, L, L) if asked for, else None.
     """
     spelt_out = call.probabilities or head_mask is not None
-    kind = "plain" if spelt_out else _kind(call.kind, qkv, layout, dropout)
+    kind = (
+        "plain"
+        if spelt_out
+        else _kind(call.kind, qkv, layout, head_size=qkv.shape[-1] // (3 * num_heads), dropout=dropout)
+    )
     if kind == "varlen" and isinstance(layout, PackedLayout):
         return _attend_varlen(qkv, layout, num_heads), None
     contexts: list[Tensor] = []
@@ -121,14 +126,20 @@ def attend(
     return layout.join(contexts), probabilities if call.probabilities else None
 
 
-def _kind(asked: str, qkv: Tensor, layout: Layout, dropout: float) -> str:
+def _kind(asked: str, qkv: Tensor, layout: Layout, *, head_size: int, dropout: float) -> str:
     """Settle on plain, sdpa or varlen: what was asked for, as far as it can run here."""
-    half = qkv.dtype in (torch.float16, torch.bfloat16)
-    if asked in ("auto", "varlen") and qkv.is_cuda and half and layout.packed and not dropout and varlen_function():
+    if asked in ("auto", "varlen") and layout.packed and not dropout and _varlen_runs(qkv, head_size):
         return "varlen"
-    if asked == "auto" and qkv.device.type == "cpu" and half:
+    if asked == "auto" and qkv.device.type == "cpu" and qkv.dtype in _HALF:
         return "plain"  # torch's own function is the slower one there
     return "plain" if asked == "plain" else "sdpa"
+
+
+def _varlen_runs(qkv: Tensor, head_size: int) -> bool:
+    """Whether the kernel for different lengths takes these numbers on this device. It knows no dropout."""
+    if not qkv.is_cuda or qkv.dtype not in _HALF or head_size % 8 or head_size > 256:
+        return False
+    return torch.cuda.get_device_capability(qkv.device) >= (8, 0) and varlen_function() is not None
 
 
 def _split(qkv: Tensor, num_heads: int) -> Tensor:
