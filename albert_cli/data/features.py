@@ -158,7 +158,7 @@ def kept_lengths(first: Integers, second: Integers, *, budget: int) -> tuple[Int
     shorter = np.minimum(first, second)
     half = budget // 2
     alone = 2 * shorter <= budget  # the longer text alone gives all that is too much
-    kept_first = np.where(alone, np.where(first > second, budget - shorter, first), half)
+    kept_first = np.where(alone, np.where(first > second, budget - shorter, first), budget - half)
     kept_second = np.where(alone, np.where(first > second, second, budget - shorter), half)
     fits = first + second <= budget
     return np.where(fits, first, kept_first), np.where(fits, second, kept_second)
