@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from albert_cli.errors import ModelError
+from albert_cli.files.atomic import write_file
 from albert_cli.tokenization import settings
 from albert_cli.tokenization.interchange import tokenizer_json
 from albert_cli.tokenization.spm_file import UNIGRAM, parse_spm
@@ -28,7 +29,7 @@ def write_model(model: bytes, directory: str | os.PathLike[str], prefix: str | N
     if not folder.is_dir():
         raise ModelError(f"{folder} is not a directory", hint="make it first, or use save_pretrained")
     path = folder / (f"{prefix}-{settings.SPM_FILE}" if prefix else settings.SPM_FILE)
-    settings.write_file(path, model)
+    _write(path, model)
     return str(path)
 
 
@@ -77,7 +78,7 @@ def write_tokenizer(
         )
     for name, content in contents.items():
         indent = None if name == settings.JSON_FILE else 2
-        settings.write_file(folder / name, settings.json_bytes(content, indent=indent))
+        _write(folder / name, settings.json_bytes(content, indent=indent))
         written.append(str(folder / name))
     return tuple(written)
 
@@ -97,3 +98,11 @@ def fingerprint(model: bytes, settings_and_tokens: object) -> str:
     switches = (parsed.model_type, parsed.byte_fallback, parsed.add_dummy_prefix, parsed.remove_extra_whitespaces)
     digest.update(repr((switches, settings_and_tokens)).encode())
     return digest.hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    try:
+        write_file(path, content)
+    except OSError as error:
+        raise ModelError(f"cannot write {path}: {error.strerror or error}", hint="check the disk and rights") from None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any, TypedDict
 
 from albert_cli.errors import ModelError
 from albert_cli.tokenization.interchange import read_json_object
-from albert_cli.tokenization.request import check_side, refuse_but
+from albert_cli.tokenization.request import NO_LIMIT, check_side, refuse_but
 from albert_cli.tokenization.specials import ROLES, AddedToken
 
 SPM_FILE = "spiece.model"
@@ -119,7 +117,7 @@ def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("padding_side", "truncation_side"):
         check_side(name, given.get(name, "right"))
     if "model_max_length" in given:
-        given["model_max_length"] = int(given["model_max_length"])  # files write 1e30 for no limit
+        given["model_max_length"] = int(given["model_max_length"])
     unknown = sorted(set(given.get("model_input_names", ())) - set(MODEL_INPUT_NAMES))
     if unknown:
         raise ValueError(f"model_input_names takes {', '.join(MODEL_INPUT_NAMES)}; not {', '.join(unknown)}")
@@ -155,6 +153,8 @@ def read_settings(folder: Path) -> StoredSettings:
     older = read_json_object(folder / "added_tokens.json") if (folder / "added_tokens.json").is_file() else {}
     try:
         stored.arguments = {key: config[key] for key in DEFAULTS if key != "algorithm" and config.get(key) is not None}
+        if int(config.get("model_max_length") or 0) >= NO_LIMIT:
+            del stored.arguments["model_max_length"]  # 1e30 is the writers' word for "not known"
         if ALGORITHM_KEY in config:
             stored.arguments["algorithm"] = config[ALGORITHM_KEY]
         for role in ROLES:
@@ -164,7 +164,7 @@ def read_settings(folder: Path) -> StoredSettings:
         stored.added = {int(index): AddedToken.of(token, special=False) for token, index in older.items()}
         decoder = config.get("added_tokens_decoder") or {}
         stored.added.update({int(index): AddedToken.of(token) for index, token in decoder.items()})
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"{folder / CONFIG_FILE} is damaged: {error}", hint="restore the file or delete it") from None
     _take_flags_from_decoder(stored)
     return stored
@@ -192,20 +192,6 @@ def specials_content(tokens: Mapping[str, AddedToken]) -> dict[str, Any]:
         del fields["special"]
         content[role] = fields if token.lstrip or token.rstrip or token.single_word else token.content
     return content
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with part.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ModelError(f"cannot write {path}: {error.strerror or error}", hint="check the disk and rights") from None
 
 
 def json_bytes(content: Mapping[str, Any], *, indent: int | None = 2) -> bytes:
