@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from albert_cli.errors import ModelError
+from albert_cli.files.atomic import write_file
 
 CONFIG_FILE = "config.json"
 
@@ -268,10 +269,7 @@ class AlbertConfig:
         """Write ``config.json`` into a directory, which is made if needed."""
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
         Path(directory).mkdir(parents=True, exist_ok=True)
-        target = Path(directory) / CONFIG_FILE
-        beside = target.with_name(f".{CONFIG_FILE}.new")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(target)
+        write_file(Path(directory) / CONFIG_FILE, text)
 
     def _clean_numbers(self) -> None:
         """Bring numbers into their own type: files of older writers hold 4.0 and "0.1"."""

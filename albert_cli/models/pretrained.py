@@ -5,7 +5,6 @@ Names are those of ``transformers``: what it writes we read, what we write it re
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,10 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from albert_cli.errors import ModelError
+from albert_cli.files.atomic import write_file
 from albert_cli.models.config import AlbertConfig, find_model
 from albert_cli.models.init import truncated_normal_
 from albert_cli.models.weights import SAFETENSORS, read_weights
@@ -119,12 +119,11 @@ def save_pretrained(model: nn.Module, directory: str | Path) -> None:
     config: AlbertConfig = model.config  # type: ignore[assignment]
     state = model.state_dict()
     tied = (_DECODER_WEIGHT, _DECODER_BIAS) if config.tie_word_embeddings else ()
-    # clone: safetensors refuses tensors that share memory (the bias of an untied head is there twice).
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items() if name not in tied}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items() if name not in tied}
+    if _DECODER_BIAS in tensors:  # an untied head has its bias under two names, and the format refuses shared memory
+        tensors[_DECODER_BIAS] = tensors[_DECODER_BIAS].clone()
     dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
-    beside = directory / f".{SAFETENSORS}.new"
-    save_file(tensors, beside, metadata={"format": "pt"})
-    os.replace(beside, directory / SAFETENSORS)
+    write_file(directory / SAFETENSORS, save(tensors, metadata={"format": "pt"}))
     config.changed(architectures=[type(model).__name__], dtype=dtype).save_pretrained(directory)
 
 

@@ -80,7 +80,7 @@ def gradients(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: part.grad for name, part in model.named_parameters() if part.grad is not None}
 
 
-def compare(ours: Any, theirs: Any, batch: dict[str, torch.Tensor]) -> None:
+def assert_same(ours: Any, theirs: Any, batch: dict[str, torch.Tensor]) -> None:
     """Every field of the outputs, and every gradient of the loss (of the sum of all states without one)."""
     wanted = {"output_attentions": True, "output_hidden_states": True}
     mine, other = ours(**batch, **wanted), theirs(**batch, **wanted)
@@ -107,7 +107,7 @@ def test_any_config_any_batch(name: str, data: st.DataObject) -> None:
     config = data.draw(configs(name))
     batch = data.draw(batches(config, choices=name == "AlbertForMultipleChoice"))
     labels = labels_for(name, batch["input_ids"], num_labels=config["num_labels"], seed=len(batch))
-    compare(*pair(name, config, seed=config["vocab_size"]), {**batch, **labels})
+    assert_same(*pair(name, config, seed=config["vocab_size"]), {**batch, **labels})
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_any_config_any_batch(name: str, data: st.DataObject) -> None:
 )
 def test_group_layouts(layers: int, groups: int, inner: int) -> None:
     config = {**TABLE_CONFIG, "num_hidden_layers": layers, "num_hidden_groups": groups, "inner_group_num": inner}
-    compare(*pair("AlbertModel", config), BATCH)
+    assert_same(*pair("AlbertModel", config), BATCH)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 4])
@@ -144,7 +144,7 @@ def test_feed_forward_in_chunks_and_recomputed_layers_give_the_same() -> None:
     chunked.load_state_dict(plain.state_dict())
     chunked.gradient_checkpointing_enable()
     assert chunked.is_gradient_checkpointing
-    compare(chunked.train(), theirs, {**BATCH, "labels": BATCH["input_ids"]})
+    assert_same(chunked.train(), theirs, {**BATCH, "labels": BATCH["input_ids"]})
 
 
 @pytest.mark.parametrize("name", HEADS)
