@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from albert_cli.data.tasks.catalogue import find_task
 from albert_cli.data.tasks.load import TaskData
 from albert_cli.data.tasks.predictions import read_predictions, references
 from albert_cli.errors import DataError, ModelError, ThresholdError, UsageError
@@ -73,7 +74,7 @@ def _score_model(found: Target, talk: Talk) -> list[Score]:
     try:
         model, tokenizer = load_trained(found.model)
         model.set_attention(runtime.attention)
-        task = read_task(found.recipe, talk, label_names=labels_of(model) or None)
+        task = read_task(found.recipe, talk, label_names=labels_of(model, find_task(found.recipe.task)) or None)
         check_head(model.config, task, found.model)
         scores = []
         splits = {name: rows for name, rows in task.splits.items() if name in task.spec.dev_splits}

@@ -54,7 +54,7 @@ def run(loaded: LoadedRecipe, options: RunOptions, *, seeds: Sequence[int] | Non
         AlbertError: with the exit code that its kind has.
     """
     with Talk(quiet=options.quiet) as talk:
-        result = _run_once(loaded, options, talk) if seeds is None else _run_seeds(loaded, options, talk, seeds)
+        result = execute(loaded, options, talk) if seeds is None else _run_seeds(loaded, options, talk, seeds)
         if options.json and talk.is_main:
             result_json(result)
     return 0
@@ -70,7 +70,7 @@ def _run_seeds(loaded: LoadedRecipe, options: RunOptions, talk: Talk, seeds: Seq
         recipe = loaded.recipe.model_copy(update={"seed": seed, "out": out})
         talk.say(f"seed {seed}")
         mine = replace(options, resume=options.resume and Path(out).exists())
-        results.append(_run_once(replace(loaded, recipe=recipe), mine, talk))
+        results.append(execute(replace(loaded, recipe=recipe), mine, talk))
     if options.dry_run:
         return results[0]
     summary = {}
@@ -91,7 +91,8 @@ def _summary(values: list[float]) -> dict[str, float]:
     }
 
 
-def _run_once(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, Any]:
+def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, Any]:
+    """One run; the result is what ``--json`` prints."""
     recipe = loaded.recipe
     assert isinstance(recipe, FinetuneRecipe)
     accelerator = start_processes(recipe.runtime, talk)

@@ -92,7 +92,7 @@ class _Predictor:
     ) -> None:
         self.recipe, self.model, self.tokenizer, self.accelerator = recipe, model, tokenizer, accelerator
         self.spec: TaskSpec = find_task(recipe.task)
-        self.labels = labels_of(model)
+        self.labels = labels_of(model, self.spec)
         self.max_length = min(recipe.data.max_length, model.config.max_position_embeddings)
 
     def file(self, path: Path, out: Path | None, talk: Talk) -> int:

@@ -60,26 +60,29 @@ def run(loaded: LoadedRecipe, options: RunOptions) -> int:
     Raises:
         AlbertError: with the exit code that its kind has.
     """
+    with Talk(quiet=options.quiet) as talk:
+        result = execute(loaded, options, talk)
+        if options.json and talk.is_main:
+            result_json(result)
+    return 0
+
+
+def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, Any]:
+    """Do the work of `run`; the result is what ``--json`` prints."""
     recipe = loaded.recipe
     assert isinstance(recipe, PretrainRecipe)
-    with Talk(quiet=options.quiet) as talk:
-        accelerator = start_processes(recipe.runtime, talk)
-        tokenizer = load_tokenizer(recipe)
-        assembled = build_model(recipe, AlbertForPreTraining, tokenizer=tokenizer)
-        with accelerator.local_main_process_first():
-            shards = token_shards(recipe.data, tokenizer, talk)
-        world, rank = accelerator.num_processes, accelerator.process_index
-        plan, data = _prepare(recipe, shards, tokenizer, world_size=world, rank=rank)
-        say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=_epoch_size(data))
-        if options.dry_run:
-            if options.json and accelerator.is_main_process:
-                result_json({"command": "pretrain", "dry_run": True, "max_steps": plan.max_steps})
-            return 0
-        with open_session(loaded, options, talk=talk, accelerator=accelerator) as session:
-            result = _train(session, recipe, assembled, tokenizer, plan, data)
-            if options.json and accelerator.is_main_process:
-                result_json(result)
-    return 0
+    accelerator = start_processes(recipe.runtime, talk)
+    tokenizer = load_tokenizer(recipe)
+    assembled = build_model(recipe, AlbertForPreTraining, tokenizer=tokenizer)
+    with accelerator.local_main_process_first():
+        shards = token_shards(recipe.data, tokenizer, talk)
+    world, rank = accelerator.num_processes, accelerator.process_index
+    plan, data = _prepare(recipe, shards, tokenizer, world_size=world, rank=rank)
+    say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=_epoch_size(data))
+    if options.dry_run:
+        return {"command": "pretrain", "dry_run": True, "max_steps": plan.max_steps}
+    with open_session(loaded, options, talk=talk, accelerator=accelerator) as session:
+        return _train(session, recipe, assembled, tokenizer, plan, data)
 
 
 def _prepare(
@@ -149,7 +152,10 @@ def _train(
             "tokens": manifest.tokens,
             "unknown pieces": f"{manifest.unknown_rate:.4%}",
         },
-        result={"held_out": dict(final)},
+        result={
+            "held_out": dict(final),
+            "data": {"documents": manifest.documents, "sentences": manifest.sentences, "tokens": manifest.tokens},
+        },
     )
 
 

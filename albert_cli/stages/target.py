@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from albert_cli.data.tasks.spec import TaskSpec
 from albert_cli.errors import ModelError, UsageError
 from albert_cli.files.hub import resolve_model
 from albert_cli.models.base import AlbertPreTrainedModel
@@ -93,10 +94,16 @@ def load_trained(folder: Path) -> tuple[AlbertPreTrainedModel, AlbertTokenizer]:
     return model, AlbertTokenizer.from_pretrained(folder)
 
 
-def labels_of(model: AlbertPreTrainedModel) -> tuple[str, ...]:
-    """Class names of a model in the order of its outputs; none for regression."""
-    config = model.config
-    if config.problem_type == "regression" or config.num_labels == 1:
+def labels_of(model: AlbertPreTrainedModel, spec: TaskSpec) -> tuple[str, ...]:
+    """Class names in the order of the model's outputs; none for regression.
+
+    A model that never learnt names (LABEL_0, LABEL_1) is taken to have those of the task in their order.
+    """
+    if spec.kind == "regression":
         return ()
-    names = config.id2label or {}
-    return tuple(names.get(number, f"LABEL_{number}") for number in range(config.num_labels))
+    named = model.config.id2label or {}
+    names = tuple(named.get(number, f"LABEL_{number}") for number in range(model.config.num_labels))
+    nameless = all(name == f"LABEL_{number}" for number, name in enumerate(names))
+    if nameless and spec.label_names is not None and len(spec.label_names) == len(names):
+        return spec.label_names
+    return names
