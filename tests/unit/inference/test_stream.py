@@ -115,6 +115,7 @@ def test_what_is_written_is_one_safe_line_per_answer(text):
     assert json.loads(out.getvalue())["results"] == [text]
 
 
+@pytest.mark.timeout(60)
 def test_a_slow_writer_gets_each_answer_before_the_next_line():
     """A pipe whose writer sends a line only after it has read the answer to the one before: a wait would never end."""
     into, feed = os.pipe()
