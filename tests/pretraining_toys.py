@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import string
-import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -47,48 +45,6 @@ class LetterTokenizer:
     @staticmethod
     def _pieces(word: str) -> list[str]:
         return ["▁" + word[0], *word[1:]]
-
-
-class SentencePieceTokenizer:
-    """A SentencePiece model read the way the original reads it, but for its rule about commas after digits."""
-
-    def __init__(self, model: Path) -> None:
-        import sentencepiece
-
-        self.processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
-        names = ("pad", "unk", "cls", "sep", "mask")
-        for name, piece in zip(names, CONTROL, strict=True):
-            setattr(self, f"{name}_token_id", self.processor.piece_to_id(piece))
-
-    unk_token_id = 1
-
-    @property
-    def vocab_size(self) -> int:
-        return int(self.processor.get_piece_size())
-
-    @property
-    def fingerprint(self) -> str:
-        return hashlib.sha256(self.processor.serialized_model_proto()).hexdigest()
-
-    def piece_table(self) -> list[str]:
-        return [self.processor.id_to_piece(number) for number in range(self.vocab_size)]
-
-    def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        return [self._encode(text) for text in texts]
-
-    def _encode(self, text: str) -> list[int]:
-        decomposed = unicodedata.normalize("NFKD", " ".join(text.split()))
-        plain = "".join(character for character in decomposed if not unicodedata.combining(character)).lower()
-        ids: list[int] = []
-        for piece in self.processor.encode(plain, out_type=str):
-            if len(piece) > 1 and re.search(r"\d,$", piece):
-                piece_parts = self.processor.encode(piece[:-1].replace("▁", ""), out_type=str)
-                if not piece.startswith("▁") and piece_parts and piece_parts[0].startswith("▁"):
-                    piece_parts[0] = piece_parts[0][1:]
-                ids.extend(self.processor.piece_to_id(part) for part in [*piece_parts, ","] if part)
-            else:
-                ids.append(self.processor.piece_to_id(piece))
-        return ids
 
 
 def sentences(count: int, *, seed: int, words: tuple[int, int] = (3, 9)) -> list[str]:

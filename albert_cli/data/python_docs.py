@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from albert_cli.data.prose import prose_of
@@ -122,8 +122,8 @@ def labelled_python_docs(
             parts[_mix(doc.module) < dev_share].append(doc)
     if len(found) < 2:
         raise DataError(
-            "too few documented libraries are installed for the task python-docs",
-            hint="install torch, numpy and pandas",
+            "the task python-docs needs two documented libraries",
+            hint="reinstall torch and numpy with their sources",
         )
     train, dev = (sorted(part, key=lambda doc: _mix("order " + doc.text))[:limit] for part in parts)
     return train, dev
@@ -231,15 +231,14 @@ _ALIASES = {
 def _anonymous_docs() -> dict[str, list[LabelledDoc]]:
     """Texts of each library without the names that give it away; none twice, none that two libraries share."""
     owner: dict[str, LabelledDoc | None] = {}
-    for doc in iter_doc_strings(LABELS):
+    for doc in chain.from_iterable(iter_doc_strings((library,)) for library in LABELS):
         text = _give_away(doc.library, doc.module).sub(" ", doc.text)
         text = re.sub(r"\s+", " ", text).strip()
         if len(text) < _SHORTEST:
             continue
-        key = text.lower()
-        first = owner.setdefault(key, LabelledDoc(text, doc.library, doc.module))
+        first = owner.setdefault(text.lower(), LabelledDoc(text, doc.library, doc.module))
         if first is not None and first.label != doc.library:
-            owner[key] = None
+            owner[text.lower()] = None
     docs: dict[str, list[LabelledDoc]] = {}
     for kept in owner.values():
         if kept is not None:

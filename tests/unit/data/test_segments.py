@@ -54,8 +54,9 @@ def test_segments_come_from_one_document(task: SentenceTask) -> None:
 
 
 def test_sop_label_says_which_segment_stands_first_in_the_text() -> None:
-    offsets, documents = make_corpus(documents=200, seed=2)
+    offsets, documents = make_corpus(documents=4000, seed=2)
     made = plan(offsets, documents, "sop")
+    assert len(made) > 10_000
     in_order = made.first_end <= made.second_start
     assert np.array_equal(in_order, made.label == 0)
     assert abs(made.label.mean() - 0.5) < 4 * 0.5 / np.sqrt(len(made))
@@ -143,11 +144,11 @@ def test_pairs_lose_pieces_from_the_longer_segment_at_both_ends() -> None:
     rng = np.random.default_rng(6)
     first, second = rng.integers(1, 80, size=(2, 5000))
     pair = np.array([[np.zeros(5000, int), np.full(5000, 1000)], [first, 1000 + second]])
-    law = _Law(budget=50, short_seq_prob=0.0, task="sop", seed=0, epoch=0)
+    law = _Law(budget=51, short_seq_prob=0.0, task="sop", seed=0, epoch=0)
     short = _shorten(pair, np.arange(5000), law)
     sizes = (short[1] - short[0]).T
     assert [tuple(s) for s in sizes] == [
-        shorten_piece_by_piece(int(a), int(b), 50) for a, b in zip(first, second, strict=True)
+        shorten_piece_by_piece(int(a), int(b), 51) for a, b in zip(first, second, strict=True)
     ]
     front, removed = short[0] - pair[0], (pair[1] - pair[0]) - (short[1] - short[0])
     assert (front >= 0).all()
