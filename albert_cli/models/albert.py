@@ -23,6 +23,16 @@ from albert_cli.models.layout import PackedLayout, PaddedLayout
 from albert_cli.models.outputs import BaseModelOutputWithPooling
 
 
+def _table(rows: int, width: int, *, padding_idx: int | None = None) -> nn.Embedding:
+    """A table without values yet: the model draws or loads them.
+
+    torch's own first values would be thrown away, and drawing them on the meta device costs over a second of imports.
+    """
+    values = torch.zeros(rows, width)
+    table: nn.Embedding = nn.Embedding.from_pretrained(values, freeze=False, padding_idx=padding_idx)  # type: ignore[no-untyped-call]
+    return table
+
+
 class AlbertEmbeddings(nn.Module):
     """Word + segment + position, normalised, E wide (paper 3.1: E is free of H).
 
@@ -48,9 +58,9 @@ class AlbertEmbeddings(nn.Module):
         layer_norm_eps: float = 1e-12,
     ) -> None:
         super().__init__()
-        self.word_embeddings = nn.Embedding(vocab_size, embedding_size, padding_idx=pad_token_id)
-        self.position_embeddings = nn.Embedding(max_positions, embedding_size)
-        self.token_type_embeddings = nn.Embedding(type_vocab_size, embedding_size)
+        self.word_embeddings = _table(vocab_size, embedding_size, padding_idx=pad_token_id)
+        self.position_embeddings = _table(max_positions, embedding_size)
+        self.token_type_embeddings = _table(type_vocab_size, embedding_size)
         self.LayerNorm = nn.LayerNorm(embedding_size, eps=layer_norm_eps)
         self.dropout = nn.Dropout(dropout)
 

@@ -339,3 +339,19 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip().endswith("AttributeError: module 'albert_cli' has no attribute 'NoSuchName'")
+
+
+def test_loading_draws_nothing_that_the_file_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(tmp_path, "AlbertForMaskedLM")
+    drawn: list[tuple[int, ...]] = []
+    real = torch.nn.init.trunc_normal_
+    monkeypatch.setattr(
+        torch.nn.init, "trunc_normal_", lambda values, **how: (drawn.append(values.shape), real(values, **how))[1]
+    )
+    state = torch.get_rng_state()
+    albert_cli.AlbertForMaskedLM.from_pretrained(tmp_path)
+    assert drawn == []
+    assert torch.equal(torch.get_rng_state(), state)
+    with pytest.warns(UserWarning, match="begins at random"):
+        albert_cli.AlbertForTokenClassification.from_pretrained(tmp_path)
+    assert drawn == [(2, 16)]
