@@ -23,8 +23,8 @@ class PackedBatch:
         lengths: tokens of each example; they sum to T. Python integers, so that grouping needs no device read.
         indices: (B,) int64, place of each example in its data set.
         targets: what the objective compares with. Classification: ``labels`` (B,) int64, or (B,) / (B, C) float32.
-            Pretraining: ``masked_positions`` (M,) int64 into T, ``masked_labels`` (M,) int64, ``shown_as_mask`` (M,) bool,
-            ``sentence_order_label`` (B,) int64 (0 in order, 1 swapped).
+            Pretraining: ``masked_positions`` (M,) int64 into T, ``masked_labels`` (M,) int64, ``shown_as_mask`` (M,)
+            bool, ``sentence_order_label`` (B,) int64 (0 in order, 1 swapped).
     """
 
     input_ids: Tensor

@@ -1,9 +1,10 @@
 """Which examples a step sees: a pure function of the seed and the step, for any number of processes.
 
-The examples form an endless stream: epoch 0 in its own random order, then epoch 1 in another, and so on. Optimiser step s
-takes the next ``batch_size * accumulate * world_size`` of them, so a batch is always full and may cross the border of two
-epochs (as in the original, which repeats before it batches). The position of a run is therefore one integer, the step, and
-the same effective batch holds the same examples however it is cut into processes and micro-batches.
+The examples form an endless stream: epoch 0 in its own random order, then epoch 1 in another, and so on. Optimiser
+step s takes the next ``batch_size * accumulate * world_size`` of them, so a batch is always full and may cross the
+border of two epochs (as in the original, which repeats before it batches). The position of a run is therefore one
+integer, the step, and the same effective batch holds the same examples however it is cut into processes and
+micro-batches.
 """
 
 from __future__ import annotations

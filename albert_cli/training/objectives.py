@@ -152,8 +152,8 @@ class PretrainingObjective:
         """Cross-entropies summed over masked tokens and over pairs.
 
         Metrics: ``mlm_correct``; on positions shown as [MASK] alone (not those kept or replaced)
-        ``mlm_masked_loss``, ``mlm_masked_correct`` and their number ``mlm_masked``, and for the unigram distribution, if
-        it is known, ``mlm_masked_unigram_loss`` and ``mlm_masked_unigram_correct``; ``sop_correct``.
+        ``mlm_masked_loss``, ``mlm_masked_correct`` and their number ``mlm_masked``, and for the unigram distribution,
+        if it is known, ``mlm_masked_unigram_loss`` and ``mlm_masked_unigram_correct``; ``sop_correct``.
         """
         output = run_packed(model, batch, masked_positions=batch.targets["masked_positions"])
         logits = output.prediction_logits if hasattr(output, "prediction_logits") else output.logits  # (M, V)
