@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import pickle
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -183,7 +184,7 @@ def load_checkpoint(
         if model is not None:
             _load_weights(model, load_file(path / WEIGHTS))
         if optimizer is not None or scaler is not None:
-            training = torch.load(path / OPTIMIZER, map_location="cpu", weights_only=True)
+            training = _load_training(path)
             if optimizer is not None:
                 optimizer.load_state_dict(training["optimizer"])
             if scaler is not None and training["scaler"] is not None:
@@ -247,6 +248,14 @@ def _load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
             if tensor.shape != weights[name].shape:
                 raise ValueError(f"{name} is {tuple(weights[name].shape)}, the model has {tuple(tensor.shape)}")
     model.load_state_dict(weights, strict=False)
+
+
+def _load_training(path: Path) -> dict[str, Any]:
+    try:
+        training: dict[str, Any] = torch.load(path / OPTIMIZER, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f"{OPTIMIZER} holds something else than tensors and numbers") from error
+    return training
 
 
 def _bytes_of(part: Any) -> int:

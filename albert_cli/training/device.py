@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from dataclasses import dataclass
 
@@ -95,6 +96,8 @@ def make_accelerator(device: str = "auto", precision: str = "fp32", *, for_infer
 def leave_processes() -> None:
     """Take leave of the other processes, if there are any, before this one ends."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
+        # A wrapped model that an old frame still holds would keep threads alive beyond the end and abort the process.
+        gc.collect()
         torch.distributed.destroy_process_group()
 
 

@@ -116,18 +116,38 @@ def train(
     run = Updates(model, objective, optimizer, schedule, accelerator, clip=clip, seed=seed, stop=stop)
     on_gpu = accelerator.device.type == "cuda"
     batches = fetch(source, range(start_step, max_steps), workers=workers, pin=on_gpu)
-    step = start_step
-    due = evaluate_first and evaluate is not None and start_step < max_steps
+    course = _Course(start_step, max_steps, evaluate, eval_every, save_every, evaluate_first)
+    try:
+        yield from _events(run, batches, course)
+    finally:
+        run.close()
+
+
+@dataclass(frozen=True)
+class _Course:
+    """Where a run begins and ends, and what falls due on the way."""
+
+    start_step: int
+    max_steps: int
+    evaluate: Callable[[int], Any] | None
+    eval_every: int | None
+    save_every: int | None
+    evaluate_first: bool
+
+
+def _events(run: Updates, batches: Iterator[list[PackedBatch]], course: _Course) -> Iterator[Event]:
+    step = course.start_step
+    due = course.evaluate is not None and course.evaluate_first and step < course.max_steps
     while True:
         signal_number = run.signal_number
-        final = step >= max_steps
-        due = due or (evaluate is not None and final)
-        saving = final or (step > start_step and _falls_due(step, save_every))
+        final = step >= course.max_steps
+        due = due or (course.evaluate is not None and final)
+        saving = final or (step > course.start_step and _falls_due(step, course.save_every))
         if signal_number or due or saving:
             run.check()
-        if due and evaluate is not None and not signal_number:
+        if due and course.evaluate is not None and not signal_number:
             try:
-                yield EvalReport(step, run.evaluate(evaluate, step))
+                yield EvalReport(step, run.evaluate(course.evaluate, step))
                 due = False
             except EvaluationStopped as stopped:
                 signal_number = stopped.signal_number
@@ -140,7 +160,7 @@ def train(
             return
         yield run.step(step, next(batches))
         step += 1
-        due = evaluate is not None and _falls_due(step, eval_every)
+        due = course.evaluate is not None and _falls_due(step, course.eval_every)
 
 
 def _falls_due(step: int, every: int | None) -> bool:

@@ -227,6 +227,10 @@ class Updates:
         finally:
             self.model.train()
 
+    def close(self) -> None:
+        """Let go of the wrapped model, whose threads must be gone before the processes part."""
+        self.replica = self.model
+
     def _sum(self, numbers: Tensor) -> Tensor:
         """Sum over processes, element by element."""
         if self.accelerator.num_processes > 1:
@@ -301,7 +305,6 @@ def _replicate(model: nn.Module, objective: Objective, accelerator: Accelerator)
         return model
     return DistributedDataParallel(
         model,
-        broadcast_buffers=False,
         gradient_as_bucket_view=True,
         find_unused_parameters=not objective.uses_whole_model,
     )
