@@ -6,7 +6,8 @@ Plain text is parted into documents by one of three rules:
   characters is cut at blank lines into several documents, which bounds the memory.
 - ``blank_line``: a document between two blank lines, the original code's format.
 - ``auto``: ``blank_line`` where sentences stand one per line (``sentences: newline``, the original's format) and in
-  files whose blocks between blank lines hold at least 1,000 bytes on average; else ``file``, its blocks are paragraphs.
+  files where nine of ten blocks between blank lines hold 500 bytes or more; else ``file``, the blocks being paragraphs
+  and headings.
 
 Unlike in the original a document never goes on in the next file.
 """
@@ -14,12 +15,13 @@ Unlike in the original a document never goes on in the next file.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from albert_cli.data.hub import stream_hub
 from albert_cli.data.python_docs import corpus_key, iter_python_docs
 from albert_cli.data.sentences import Splitter
 from albert_cli.data.text_files import Document, Documents, Reading, document_of_row, read_documents
@@ -110,7 +112,7 @@ class Corpus:
         if self.dataset == PYTHON_DOCS:
             yield from iter_python_docs()
         elif self.dataset is not None:
-            rows = _hub_rows(self.dataset, self.config, self.revision, self.split or "train")
+            rows = stream_hub(self.dataset, config=self.config, revision=self.revision, split=self.split or "train")
             yield from _row_documents(rows, self.column, self.dataset, reading)
         else:
             assert self.path is not None
@@ -193,21 +195,7 @@ def _saved_rows(place: Path, split: str | None) -> Any:
     return saved[wanted]
 
 
-def _hub_rows(name: str, config: str | None, revision: str | None, split: str) -> Any:
-    """Rows of a hub data set, streamed."""
-    import datasets
-
-    try:
-        return datasets.load_dataset(name, config, revision=revision, split=split, streaming=True)
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(
-            f"cannot load the hub data set {name} (config {config or 'default'}, split {split}): {reason}",
-            hint="check the name and the connection, or give local files: --set data.path=FILE --set data.dataset=null",
-        ) from error
-
-
-def _row_documents(rows: Any, column: str, origin: str, reading: Reading) -> Iterator[Document]:
+def _row_documents(rows: Iterable[Any], column: str, origin: str, reading: Reading) -> Iterator[Document]:
     names = getattr(rows, "column_names", None)
     if names and column not in names:
         raise DataError(

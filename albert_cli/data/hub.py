@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from albert_cli.data.raw_table import RawTable
 from albert_cli.data.readers_arrow import table_of_dataset
@@ -44,6 +45,30 @@ def read_hub(name: str, *, config: str | None = None, revision: str | None = Non
     if not isinstance(found, dict):
         raise DataError(f"the hub data set {shown} has no splits", hint=_LOCAL_HINT)
     return {str(split): table_of_dataset(part, source=f"{shown}/{split}") for split, part in found.items()}
+
+
+def stream_hub(name: str, *, config: str | None, revision: str | None, split: str) -> Iterator[dict[str, Any]]:
+    """Rows of one split of a hub data set, fetched as they are read; of its copy in the cache where there is no hub.
+
+    Args:
+        name: such as ``Salesforce/wikitext``.
+        config: its configuration.
+        revision: commit, tag or branch.
+        split: of the data set.
+
+    Raises:
+        DataError: as ``read_hub``, also when the connection breaks on the way.
+    """
+    import datasets
+
+    shown = safe_line(name if config is None else f"{name} ({config})")
+    reason = _why_unreachable(name)
+    try:
+        with _offline(reason is not None):
+            rows = datasets.load_dataset(name, config, revision=revision, split=split, streaming=reason is None)
+        yield from rows
+    except Exception as error:  # builtin and library errors of many kinds; each is translated below
+        raise _translated(error, shown=shown, unreachable=reason) from error
 
 
 def _why_unreachable(name: str) -> str | None:

@@ -20,7 +20,8 @@ PLAIN, JSON_LINES, JSON_ARRAY, PARQUET, WIKI = "plain", "json lines", "json", "p
 
 _SUFFIXES = {".txt": PLAIN, ".text": PLAIN, ".jsonl": JSON_LINES, ".ndjson": JSON_LINES, ".parquet": PARQUET}
 _SAMPLE_BYTES = 1 << 20
-_DOCUMENT_BYTES = 1000
+_DOCUMENT_BYTES = 500
+_DOCUMENT_SHARE = 0.9
 _LONGEST_DOCUMENT = 1 << 23  # characters of plain text held at a time
 _WIKI_START = re.compile(r"<doc\b.*>\s*$")
 _WIKI_TITLE = re.compile(r'\btitle="([^"]*)"')
@@ -163,9 +164,10 @@ def _from_plain(path: Path, stream: BinaryIO, documents: Documents, reading: Rea
 
 
 def _blocks_are_documents(sample: bytes) -> bool:
-    """Whether what stands between blank lines is long enough, on average, to be a document rather than a paragraph."""
+    """Whether what stands between blank lines is documents, not paragraphs and headings: nearly all of it is long."""
     blocks = [block for block in re.split(rb"\r?\n[ \t]*\r?\n", sample) if block.strip()]
-    return len(blocks) > 1 and sum(map(len, blocks)) / len(blocks) >= _DOCUMENT_BYTES
+    long = sum(len(block) >= _DOCUMENT_BYTES for block in blocks)
+    return len(blocks) > 1 and long >= _DOCUMENT_SHARE * len(blocks)
 
 
 def _from_wiki(path: Path, stream: BinaryIO, reading: Reading) -> Iterator[Document]:

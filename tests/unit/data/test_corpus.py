@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from albert_cli.data import hub
 from albert_cli.data.corpus import Corpus
 from albert_cli.data.text_files import Reading
 from albert_cli.errors import DataError
@@ -178,11 +180,15 @@ def test_the_key_changes_with_files_and_settings_only(tmp_path: Path) -> None:
 def test_an_unreachable_hub_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     import datasets
 
-    def refuse(*_: object, **__: object) -> None:
+    def refuse(*_: object, **settings: object) -> None:
+        assert not settings["streaming"]  # only the cache is looked into
         raise ConnectionError("Couldn't reach it\nmore")
 
+    monkeypatch.setattr(hub, "_why_unreachable", lambda name: "there is no network")
     monkeypatch.setattr(datasets, "load_dataset", refuse)
-    with pytest.raises(DataError, match=r"cannot load the hub data set a/b .*: Couldn't reach it$") as caught:
+    with pytest.raises(
+        DataError, match=r"^the data set a/b is not on this machine, and there is no network$"
+    ) as caught:
         list(Corpus(dataset="a/b").read())
     assert "data.path" in str(caught.value.hint)
 
@@ -196,7 +202,21 @@ def test_hub_rows_become_documents(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.update(settings, name=name, config=config)
         return datasets.Dataset.from_dict({"text": ["one", "two", "three"]}).to_iterable_dataset()
 
+    monkeypatch.setattr(hub, "_why_unreachable", lambda name: None)
     monkeypatch.setattr(datasets, "load_dataset", load)
     corpus = Corpus(dataset="a/b", config="c", revision="r", limit=2)
     assert [(d.text, d.origin) for d in corpus.read()] == [("one", "a/b[0]"), ("two", "a/b[1]")]
     assert asked == {"name": "a/b", "config": "c", "revision": "r", "split": "train", "streaming": True}
+
+
+def test_a_connection_that_breaks_on_the_way_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    def rows(*_: object, **__: object) -> Iterator[dict[str, str]]:
+        yield {"text": "one"}
+        raise ConnectionError("reset by peer")
+
+    monkeypatch.setattr(hub, "_why_unreachable", lambda name: None)
+    monkeypatch.setattr(datasets, "load_dataset", rows)
+    with pytest.raises(DataError, match="the hub did not answer for a/b: reset by peer"):
+        list(Corpus(dataset="a/b").read())
