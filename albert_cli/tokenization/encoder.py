@@ -24,12 +24,14 @@ class EncodedText:
         starts: first character of each piece in the original string.
         ends: place behind the last character of each piece.
         pieces: text of each piece; for unknown ones the unknown text.
+        tokens_at: where special or added tokens were recognised.
     """
 
     ids: list[int] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
+    tokens_at: list[tuple[int, int]] = field(default_factory=list)
 
 
 class TextEncoder:
@@ -100,6 +102,7 @@ class TextEncoder:
                 out.starts.append(part.start)
                 out.ends.append(part.end)
                 out.pieces.append(text[part.start : part.end])
+                out.tokens_at.append((part.start, part.end))
         return out
 
     def _encode_fragment(self, text: str, part: Fragment, out: EncodedText, exact: bool) -> None:
@@ -115,9 +118,16 @@ class TextEncoder:
         out.ends += [part.start + end for end in ends]
 
 
-def words_of(text: str, starts: Sequence[int]) -> list[int]:
-    """Index of the white-space word in which each place lies (the word before it, for a place in a gap)."""
-    word_starts = [match.start() for match in _WORD.finditer(text)]
+def words_of(text: str, starts: Sequence[int], tokens_at: Sequence[tuple[int, int]] = ()) -> list[int]:
+    """Index of the word in which each place lies; words are parted by white space and by recognised tokens.
+
+    Args:
+        text: the text.
+        starts: places in it.
+        tokens_at: spans of recognised tokens; each is a word of its own.
+    """
+    cuts = {cut for span in tokens_at for cut in span if not text[cut : cut + 1].isspace() and cut < len(text)}
+    word_starts = sorted(cuts | {match.start() for match in _WORD.finditer(text)})
     return [max(0, bisect.bisect_right(word_starts, start) - 1) for start in starts]
 
 

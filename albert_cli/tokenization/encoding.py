@@ -159,16 +159,20 @@ class BatchEncoding(UserDict[str, Any]):
         """Sequence of every token of a row: 0, 1, or None for special tokens and padding."""
         return self.encodings[batch_index].sequence_ids
 
-    def token_to_chars(self, batch_index: int, token_index: int) -> tuple[int, int] | None:
-        """Character span of a token, None for special tokens and padding."""
-        row = self.encodings[batch_index]
-        return None if row.frame[token_index][0] is None else row.offsets[token_index]
+    def token_to_chars(self, batch_or_token_index: int, token_index: int | None = None) -> tuple[int, int] | None:
+        """Character span of a token (of the first row, if one index is given); None for special tokens and padding."""
+        batch, index = (0, batch_or_token_index) if token_index is None else (batch_or_token_index, token_index)
+        row = self.encodings[batch]
+        return None if row.frame[index][0] is None else row.offsets[index]
 
-    def char_to_token(self, batch_index: int, char_index: int, sequence_index: int = 0) -> int | None:
-        """First token whose span holds a character, None where no token does."""
-        row = self.encodings[batch_index]
+    def char_to_token(
+        self, batch_or_char_index: int, char_index: int | None = None, sequence_index: int = 0
+    ) -> int | None:
+        """First token whose span holds a character (of the first row, if one index is given); None if no token does."""
+        batch, index = (0, batch_or_char_index) if char_index is None else (batch_or_char_index, char_index)
+        row = self.encodings[batch]
         for i, (sequence, (start, end)) in enumerate(zip(row.sequence_ids, row.offsets, strict=True)):
-            if sequence == sequence_index and start <= char_index < end:
+            if sequence == sequence_index and start <= index < end:
                 return i
         return None
 

@@ -203,6 +203,10 @@ def _read_shape(options: Mapping[str, Any], *, padding_side: str, truncation_sid
         max_length = model_max_length
     if max_length is None and (pad == "fixed" or cut != "no"):
         raise ValueError("padding and truncation need max_length: this tokenizer has no model_max_length")
+    if multiple and pad != "no" and cut != "no" and (max_length or 0) % multiple:
+        raise ValueError(
+            f"max_length={max_length} is no multiple of pad_to_multiple_of={multiple}: rows would outgrow it"
+        )
     return Shape(pad, cut, max_length, stride, overflow, multiple, padding_side, truncation_side)
 
 

@@ -169,7 +169,9 @@ def _join_places(source: str | Sequence[str], part: list[str], done: list[Encode
     starts = [start for encoded in done for start in encoded.starts]
     ends = [end for encoded in done for end in encoded.ends]
     if isinstance(source, str):
-        return starts, ends, words_of(part[0], starts)
+        # The last character decides: with untrimmed offsets the first one lies in the gap before the word.
+        last = [max(start, end - 1) for start, end in zip(starts, ends, strict=True)]
+        return starts, ends, words_of(part[0], last, done[0].tokens_at)
     return starts, ends, [word for word, encoded in enumerate(done) for _ in encoded.ids]
 
 

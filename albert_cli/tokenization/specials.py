@@ -104,7 +104,7 @@ class TokenFinder:
     def split(self, text: str) -> list[Fragment]:
         """Fragments of a text in order; one ordinary fragment when no token occurs."""
         if not self.may_occur(text):
-            return [Fragment(0, len(text))]
+            return [Fragment(0, len(text))] if text else []
         searched, places = self._lowered(text) if self._lower_case else (text, None)
         fragments = [Fragment(0, len(searched))]
         for match in self._pattern.finditer(searched):

@@ -167,6 +167,10 @@ def train_tokenizer(
     """
     if out_dir.is_dir() and any(out_dir.iterdir()):
         raise DataError(f"{out_dir} is not empty", hint="give another --out, or remove what lies there")
+    if not 0.98 <= character_coverage <= 1.0:
+        raise DataError(
+            f"character_coverage is {character_coverage}", hint="set tokenizer.character_coverage between 0.98 and 1"
+        )
     start = time.monotonic()
     rules = CleaningRules(do_lower_case, keep_accents, True, algorithm == "transformers")
     own = {
@@ -313,7 +317,7 @@ def _run_trainer(options: Mapping[str, Any], work: Path, lines: int, notify: Cal
     tail: deque[str] = deque(maxlen=50)
     # -P: this room's files must not stand in for modules of the same names.
     command = [sys.executable, "-P", str(Path(spm_trainer.__file__).resolve()), json.dumps(options)]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         cwd=work,
         stdin=subprocess.DEVNULL,
@@ -321,20 +325,17 @@ def _run_trainer(options: Mapping[str, Any], work: Path, lines: int, notify: Cal
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
-    )
-    try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            tail.append(line.rstrip())
-            if found := _LOADED.search(line):
-                loaded = int(found.group(1))
-            if found := _SHRUNK.search(line):
-                notify(TrainingProgress("training", lines, int(found.group(1))))
-        code = process.wait()
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    ) as process:
+        try:
+            for line in process.stderr or ():
+                tail.append(line.rstrip())
+                if found := _LOADED.search(line):
+                    loaded = int(found.group(1))
+                if found := _SHRUNK.search(line):
+                    notify(TrainingProgress("training", lines, int(found.group(1))))
+            code = process.wait()
+        finally:
+            process.kill()  # does nothing to a process that has ended
     if code != 0:
         raise _explain(code, "\n".join(tail), options)
     return loaded
