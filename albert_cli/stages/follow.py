@@ -40,6 +40,7 @@ class Course:
         best_step: when that was.
         misses: evaluations since then.
         evaluation_due: an interruption left out the evaluation of ``step``.
+        window: sums of the log interval that an interruption cut in two.
     """
 
     step: int = 0
@@ -47,12 +48,14 @@ class Course:
     best_step: int | None = None
     misses: int = 0
     evaluation_due: bool = False
+    window: dict[str, float] = field(default_factory=dict)
 
 
 class Window:
     """Sums over the steps since the last line, checkpoint or evaluation, left on the device until somebody reads them.
 
-    It starts anew at checkpoints, so that a resumed run writes the same lines as one that was never interrupted.
+    It starts anew at checkpoints, so that a resumed run writes the same lines as one that was never interrupted. Where
+    someone asked to stop, between two of them, its sums travel in the checkpoint.
     """
 
     def __init__(self) -> None:
@@ -61,9 +64,10 @@ class Window:
         self.steps = 0
         self.last: StepReport | None = None
 
-    def restart(self) -> None:
-        """Forget everything."""
-        self._sums, self._began, self.steps, self.last = {}, time.monotonic(), 0, None
+    def restart(self, sums: Mapping[str, float] | None = None) -> None:
+        """Forget everything, or go on from the sums of an interrupted interval."""
+        self._sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in (sums or {}).items()}
+        self._began, self.steps, self.last = time.monotonic(), 0, None
 
     def add(self, report: StepReport) -> None:
         """Add a step."""
@@ -73,15 +77,18 @@ class Window:
         parts["tokens"] = report.tokens
         for name, value in parts.items():
             before = self._sums.get(name)
-            self._sums[name] = value.detach() if before is None else before + value.detach()
+            self._sums[name] = value.detach() if before is None else before.to(value) + value.detach()
         self.steps += 1
         self.last = report
 
+    def sums(self) -> dict[str, float]:
+        """All sums, by names that `restart` knows."""
+        values = torch.stack([value.double() for value in self._sums.values()]).tolist() if self._sums else []
+        return dict(zip(self._sums, values, strict=True))
+
     def read(self) -> tuple[dict[str, float], dict[str, float]]:
         """Mean of each loss, and each metric's sum."""
-        names = list(self._sums)
-        values = torch.stack([self._sums[name].double() for name in names]).tolist()
-        sums = dict(zip(names, values, strict=True))
+        sums = self.sums()
         losses = {
             name.removeprefix("loss/"): value / max(sums["count/" + name.removeprefix("loss/")], 1.0)
             for name, value in sums.items()
@@ -133,7 +140,8 @@ class Follower:
         Raises:
             Interrupted: someone asked to stop; the state is saved.
         """
-        self.window.restart()
+        self.window.restart(self.course.window)
+        self.course.window = {}
         for event in events:
             if isinstance(event, StepReport):
                 self._step(event, progress)
@@ -197,6 +205,7 @@ class Follower:
 
     def _stopped(self, event: Stopped) -> None:
         self.course.step, self.course.evaluation_due = event.step, event.evaluation_due
+        self.course.window = self.window.sums()
         self._save()
         raise Interrupted(
             event.signal_number,

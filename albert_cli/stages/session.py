@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from albert_cli.errors import AlbertError, CheckpointError, Interrupted
+from albert_cli.files.atomic import sweep_partial
 from albert_cli.files.lock import lock_directory
 from albert_cli.recipe.load import LoadedRecipe, load_recipe
 from albert_cli.recipe.render import differences, dump_resolved, one_line
@@ -26,6 +27,7 @@ from albert_cli.report.html import write_html_report
 from albert_cli.report.plots import write_plots
 from albert_cli.report.run_dir import RunDir
 from albert_cli.training.device import leave_processes, make_accelerator, set_threads
+from albert_cli.training.evaluation import EvaluationStopped
 from albert_cli.training.interrupt import StopFlag, stop_on_signals
 from albert_cli.training.launch import check_world
 from albert_cli.training.trackers import Trackers, open_trackers
@@ -95,6 +97,8 @@ def open_session(
         run = _run_directory(loaded, options, accelerator)
         if run.writes:
             stack.enter_context(lock_directory(run.path))
+            for folder in (run.path, run.checkpoints_path):
+                sweep_partial(folder)  # what a killed process left unfinished
             talk.copy_to(run.log_path)
             stack.callback(talk.close)
         if options.resume:
@@ -111,7 +115,7 @@ def open_session(
             )
             stack.callback(session.trackers.finish)
         talk.say(f"run directory: {run.path}")
-        with _reported(run, talk), _honest_status(run):
+        with _reported(run, talk), _honest_status(run), _stops_explained(run):
             yield session
 
 
@@ -125,6 +129,19 @@ def _reported(run: RunDir, talk: Talk) -> Iterator[None]:
             write_html_report(run)
             if find_spec("matplotlib") is not None:
                 write_plots(run, talk)
+
+
+@contextmanager
+def _stops_explained(run: RunDir) -> Iterator[None]:
+    """A stop during the last scoring, when all steps are made and saved."""
+    try:
+        yield
+    except EvaluationStopped as stopped:
+        raise Interrupted(
+            stopped.signal_number,
+            f"stopped by a signal while scoring the trained model; the state is saved in {run.path}",
+            hint=f"continue with --resume --out {run.path}",
+        ) from None
 
 
 @contextmanager

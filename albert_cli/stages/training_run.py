@@ -100,7 +100,7 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
         early_stop=recipe.train.early_stop,
     )
     began = time.monotonic()
-    if course.step < plan.max_steps or course.evaluation_due:
+    if _goes_on(course, plan, recipe.train.early_stop):
         with Progress(session.talk, total=plan.max_steps, start=course.step) as progress:
             follower.follow(
                 train(
@@ -127,6 +127,13 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
     chosen = "last" if work.evaluate is None else "best"
     load_checkpoint(session.run.checkpoints_path / chosen, model=work.model)
     return Trained(course, time.monotonic() - began)
+
+
+def _goes_on(course: Course, plan: TrainPlan, early_stop: int | None) -> bool:
+    """Whether there is anything left to do; a resumed run may have been at its end."""
+    if early_stop is not None and course.misses >= early_stop:
+        return False
+    return course.step < plan.max_steps or course.evaluation_due
 
 
 def save_model_files(folder: Path, model: AlbertPreTrainedModel, tokenizer: AlbertTokenizer) -> None:
