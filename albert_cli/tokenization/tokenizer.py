@@ -164,11 +164,6 @@ class AlbertTokenizer:
         return {**named, "additional_special_tokens": more} if more else named
 
     @property
-    def vocab(self) -> dict[str, int]:
-        """Every token with its id."""
-        return self.get_vocab()
-
-    @property
     def fingerprint(self) -> str:
         """SHA-256 of all that decides about ids: pieces, scores, kinds, normalisation and settings."""
         flags = (self.do_lower_case, self.keep_accents, self.remove_space, self.algorithm, self.add_prefix_space)
@@ -203,14 +198,7 @@ class AlbertTokenizer:
         return count
 
     def add_special_tokens(self, special_tokens_dict: Mapping[str, Any]) -> int:
-        """Give roles to tokens, or add further special ones under ``additional_special_tokens``.
-
-        Returns:
-            How many tokens are new.
-
-        Raises:
-            ValueError: a key that is no role.
-        """
+        """Give roles to tokens, or add further ones under ``additional_special_tokens``; returns how many are new."""
         count = self._vocabulary.add_special(special_tokens_dict)
         self._refresh()
         return count
@@ -220,25 +208,11 @@ class AlbertTokenizer:
     def encode_batch(
         self, texts: Sequence[str], *, split_special_tokens: bool = True, threads: int = 1
     ) -> list[list[int]]:
-        """Ids of many texts at SentencePiece's own speed; no special tokens are added.
-
-        Args:
-            texts: any strings.
-            split_special_tokens: treat ``[MASK]`` and the like as text.
-            threads: threads of SentencePiece.
-
-        Returns:
-            One list of ids per text.
-        """
+        """Ids of many texts at SentencePiece's own speed; no special tokens are added."""
         return self._encoder.encode_batch(texts, split_special_tokens=split_special_tokens, threads=threads)
 
     def encode_with_offsets(self, text: str, *, split_special_tokens: bool = True) -> EncodedText:
-        """Ids of one text and where each piece lies in it; no special tokens are added.
-
-        Args:
-            text: any string.
-            split_special_tokens: treat ``[MASK]`` and the like as text.
-        """
+        """Ids of one text and where each piece lies in it; no special tokens are added."""
         return self._encoder.encode_with_offsets(text, split_special_tokens=split_special_tokens)
 
     def tokenize(
@@ -317,13 +291,7 @@ class AlbertTokenizer:
     def get_special_tokens_mask(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None, already_has_special_tokens: bool = False
     ) -> list[int]:
-        """1 for special tokens, 0 for others.
-
-        Args:
-            token_ids_0: ids of a text without special tokens, or a finished row.
-            token_ids_1: ids of a second text.
-            already_has_special_tokens: ``token_ids_0`` is a finished row: its special ids are marked.
-        """
+        """1 for special tokens, else 0; ``already_has_special_tokens`` marks the special ids of a finished row."""
         if already_has_special_tokens:
             if token_ids_1 is not None:
                 raise ValueError("already_has_special_tokens=True takes one finished row, not two sequences")
@@ -345,11 +313,7 @@ class AlbertTokenizer:
         return [self._vocabulary.id_or_unknown(token) for token in tokens]
 
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
-        """Token of an id, or tokens of several.
-
-        Raises:
-            IndexError: an id outside the vocabulary.
-        """
+        """Token of an id, or tokens of several; an IndexError for one outside the vocabulary."""
         numbers = decoding.as_id_list(ids)
         if isinstance(numbers, int):
             return self._vocabulary.token(numbers)
@@ -397,11 +361,7 @@ class AlbertTokenizer:
     # Files
 
     def save_vocabulary(self, save_directory: str | os.PathLike[str], filename_prefix: str | None = None) -> tuple[str]:
-        """Write ``spiece.model`` into an existing directory.
-
-        Raises:
-            ModelError: there is no such directory.
-        """
+        """Write ``spiece.model`` into an existing directory."""
         return (saving.write_model(self._model, save_directory, filename_prefix),)
 
     def save_pretrained(

@@ -1,0 +1,58 @@
+"""transformers 4.57, in an environment of its own, loads our files: slow, fast and automatic classes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from albert_cli.tokenization.tokenizer import AlbertTokenizer
+
+ROOT = Path(__file__).resolve().parents[2]
+PEER = ROOT / ".venv-peer457" / "bin" / "python"
+SCRIPT = ROOT / "tests" / "goldens" / "peer_tokenizer.py"
+OWN = ROOT / "tests" / "goldens" / "tokenizer"
+
+pytestmark = pytest.mark.peer457
+
+
+def ask(folder: Path, texts: list[str]) -> dict[str, Any]:
+    """What the three classes of transformers 4.57 make of a directory."""
+    if not PEER.is_file():
+        pytest.skip("no environment of transformers 4.57: make peers")
+    request = json.dumps({"directory": str(folder), "texts": texts})
+    done = subprocess.run([PEER, SCRIPT], input=request, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    answers: dict[str, Any] = json.loads(done.stdout)
+    return answers
+
+
+def test_our_files_load_and_the_slow_class_agrees_everywhere(tmp_path: Path) -> None:
+    content = json.loads((OWN / "answers.json").read_text())
+    tokenizer = AlbertTokenizer(OWN / "spiece.model")
+    tokenizer.save_pretrained(tmp_path)
+    answers = ask(tmp_path, content["texts"])
+    ours = tokenizer.encode_batch(content["texts"], split_special_tokens=False)
+    assert answers["AlbertTokenizer"]["ids"] == ours == content["transformers_4_57_1_slow"]["uncased"]
+    for name, answer in answers.items():
+        assert answer["model_input_names"] == ["input_ids", "token_type_ids", "attention_mask"], name
+        assert answer["model_max_length"] == 512, name
+        assert answer["pair"] == tokenizer("a road", "a river").data, name
+        assert answer["special"] == tokenizer.special_tokens_map, name
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("cleaning", ["uncased", "cased", "cased_accents"])
+def test_every_class_gives_the_reference_ids_with_the_released_vocabulary(
+    cleaning: str, shared_dir: Path, tmp_path: Path
+) -> None:
+    options = {"do_lower_case": cleaning == "uncased", "keep_accents": cleaning == "cased_accents"}
+    AlbertTokenizer(shared_dir / "data/albert_spm/spiece.model", **options).save_pretrained(tmp_path)
+    rows = json.loads((shared_dir / f"goldens/F_tokenizer/real30k/strings_{cleaning}.json").read_text())
+    answers = ask(tmp_path, [row["text"] for row in rows])
+    assert set(answers) == {"AlbertTokenizer", "AlbertTokenizerFast", "AutoTokenizer"}
+    for name, answer in answers.items():
+        assert answer["ids"] == [row["hf_slow"]["ids"] for row in rows], name
