@@ -11,14 +11,12 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 REPLACEMENT = "\ufffd"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _DOUBLE_QUOTES = re.compile("``|''")
 _WHITE_SPACE = re.compile(r"\s+")
-# No character beyond has a combining class today; a test walks all of Unicode to keep this true.
-_LAST_COMBINING = 0x1FFFF
+_MAY_COMBINE = re.compile("[\u0300-\U0010ffff]+")  # below lies no combining mark
 
 
 @dataclass(frozen=True)
@@ -119,21 +117,13 @@ def _clean_unicode(text: str, rules: CleaningRules) -> str:
     if rules.as_transformers and ("``" in text or "''" in text):
         text = text.replace("``", '"').replace("''", '"')
     if not rules.keep_accents:
-        text = _combining_marks().sub("", unicodedata.normalize("NFKD", text))
+        text = _drop_marks(unicodedata.normalize("NFKD", text))
     return text.lower() if rules.lower_case else text
 
 
-@lru_cache(maxsize=1)
-def _combining_marks() -> re.Pattern[str]:
-    """Every character with a combining class other than 0, as one character set."""
-    marks = [code for code in range(0x300, _LAST_COMBINING + 1) if unicodedata.combining(chr(code))]
-    ranges: list[list[int]] = []
-    for code in marks:
-        if ranges and ranges[-1][1] == code - 1:
-            ranges[-1][1] = code
-        else:
-            ranges.append([code, code])
-    return re.compile("[" + "".join(f"{chr(a)}-{chr(b)}" for a, b in ranges) + "]")
+def _drop_marks(text: str) -> str:
+    """The text without characters of a combining class other than 0; looks only at stretches that may hold some."""
+    return _MAY_COMBINE.sub(lambda match: "".join(c for c in match.group() if not unicodedata.combining(c)), text)
 
 
 def _expand(mapped: MappedText, function: Callable[[str], str]) -> MappedText:
@@ -209,9 +199,8 @@ def _strip_accents(mapped: MappedText) -> MappedText:
     out: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
-    drop = _combining_marks()
     for char, start, end in zip(mapped.text, mapped.starts, mapped.ends, strict=True):
-        kept = char if char.isascii() else drop.sub("", unicodedata.normalize("NFKD", char))
+        kept = char if char.isascii() else _drop_marks(unicodedata.normalize("NFKD", char))
         if kept:
             out.append(kept)
             starts.extend([start] * len(kept))
