@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-import torch
 from torch.utils.data import DataLoader, Dataset
 
 from albert_cli.training.interrupt import ignore_signals
@@ -42,7 +41,6 @@ def fetch(source: Indexed[Item], places: Sequence[int], *, workers: int = 0, pin
         collate_fn=_as_it_is,
         pin_memory=pin,
         worker_init_fn=ignore_signals,
-        generator=torch.Generator(),  # its own: drawing from the global one would change the dropout of the next step
     )
     return iter(loader)
 

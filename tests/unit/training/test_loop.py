@@ -17,7 +17,9 @@ from albert_cli.training.optim import AlbertAdamW, Lamb
 from albert_cli.training.update import step_seed
 
 
-def run(model, source, *, steps=None, optimizer=None, schedule=lambda step: 1.0, **options):
+def run(model, source, *, steps=None, optimizer=None, schedule=lambda step: 1.0, scaler=None, **options):
+    accelerator = cpu()
+    accelerator.scaler = scaler
     optimizer = optimizer or AlbertAdamW(model.parameters(), lr=0.05)
     return train(
         model=model,
@@ -25,7 +27,7 @@ def run(model, source, *, steps=None, optimizer=None, schedule=lambda step: 1.0,
         source=source,
         optimizer=optimizer,
         schedule=schedule,
-        accelerator=cpu(),
+        accelerator=accelerator,
         max_steps=len(source) if steps is None else steps,
         **options,
     )
@@ -243,3 +245,36 @@ def test_a_failed_check_needs_no_waiting_in_between():
     source[3][0].targets["y"][1] = float("inf")
     with pytest.raises(TrainingError, match="step 3"):
         list(run(Line(), source))
+
+
+def test_scaled_losses_give_the_same_run():
+    plain, scaled = Line(), Line()
+    expected = losses_of(run(plain, line_steps(10)))
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    assert losses_of(run(scaled, line_steps(10, cut=2), scaler=scaler)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_updates_whose_gradients_overflow_are_left_out_and_counted():
+    model = Line()
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)  # overflows until it was halved a few times
+    source = line_steps(12)
+    for (batch,) in source:
+        batch.targets["y"].mul_(10)
+    reports = [event for event in run(model, source, scaler=scaler) if isinstance(event, StepReport)]
+    skipped = [report.skipped_steps for report in reports]
+    assert skipped[0] == 1
+    assert 0 < skipped[-1] == skipped[-2] < 10
+    assert torch.isfinite(model.a)
+    assert model.a.item() != 0.5
+
+
+def test_gradients_that_overflow_at_any_scale_end_the_run():
+    class Steep(FitLine):
+        def sums(self, model, batch):
+            sums = super().sums(model, batch)
+            sums.losses["fit"] = sums.losses["fit"] + (model.a - model.a).abs().sqrt()
+            return sums
+
+    scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
+    with pytest.raises(TrainingError, match="fp16 gradients overflowed in 31 steps in a row"):
+        list(run(Line(), line_steps(40), objective=Steep(), scaler=scaler))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 HERE = str(Path(__file__).parent)
 
@@ -29,11 +30,11 @@ def work(folder):
     accelerator = cpu()
     place, world = rank(), world_size()
 
-    def run(source, *, model=None, **options):
+    def run(source, *, model=None, objective=None, **options):
         model = model or Line()
         return train(
             model=model,
-            objective=FitLine(),
+            objective=objective or FitLine(),
             source=source,
             optimizer=AlbertAdamW(model.parameters(), lr=0.05),
             schedule=lambda step: 1.0,
@@ -60,6 +61,12 @@ def work(folder):
     different = Line()
     different.a.data.fill_(float(place))
     found["from_first"] = losses_of(run(line_steps(2, rank=place, world=world), model=different))
+
+    partial, objective = Line(), FitLine()
+    partial.idle = torch.nn.Parameter(torch.ones(3))
+    objective.uses_whole_model = False
+    found["partial"] = losses_of(run(line_steps(30, rank=place, world=world), model=partial, objective=objective))
+    found["idle"] = partial.idle.tolist()
 
     poisoned = line_steps(6, rank=place, world=world)
     if place == world - 1:
@@ -113,6 +120,12 @@ def test_one_times_eight_is_two_times_four(outcomes, cut):
     np.testing.assert_allclose(first[f"losses{cut}"], alone["losses1"], atol=1e-5)
     np.testing.assert_allclose(first[f"weights{cut}"], alone["weights1"], atol=1e-5)
     assert first[f"weights{cut}"] == second[f"weights{cut}"]
+
+
+def test_a_parameter_that_takes_no_part_stays_and_holds_nobody_up(outcomes):
+    for name in ("1-0", "2-0", "2-1"):
+        assert outcomes[name]["idle"] == [1.0, 1.0, 1.0]
+        np.testing.assert_allclose(outcomes[name]["partial"], outcomes["1-0"]["losses1"], atol=1e-5)
 
 
 def test_all_start_from_the_weights_of_the_first(outcomes):
