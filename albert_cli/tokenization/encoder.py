@@ -23,7 +23,7 @@ class EncodedText:
         ids: vocabulary ids, no special tokens added.
         starts: first character of each piece in the original string.
         ends: place behind the last character of each piece.
-        pieces: text of each piece; for unknown ones the unknown text.
+        pieces: text of each piece; for unknown ones the unknown text, for recognised tokens the token.
         tokens_at: where special or added tokens were recognised.
     """
 
@@ -101,7 +101,7 @@ class TextEncoder:
                 out.ids.append(part.token_id)
                 out.starts.append(part.start)
                 out.ends.append(part.end)
-                out.pieces.append(text[part.start : part.end])
+                out.pieces.append(part.token)
                 out.tokens_at.append((part.start, part.end))
         return out
 

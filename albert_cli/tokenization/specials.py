@@ -75,11 +75,13 @@ class Fragment:
         start: first character.
         end: the place behind the last character.
         token_id: id of the token; None for ordinary text.
+        token: its content, which the text may spell in other letters (``<PAD>``).
     """
 
     start: int
     end: int
     token_id: int | None = None
+    token: str = ""
 
 
 class TokenFinder:
@@ -157,6 +159,6 @@ def _cut(text: str, rest: Fragment, match: re.Match[str], token: AddedToken, ind
         right_start = rest.end - len(text[right_start : rest.end].lstrip())
     return [
         Fragment(rest.start, max(rest.start, left_end)),
-        Fragment(match.start(), match.end(), index),
+        Fragment(match.start(), match.end(), index, token.content),
         Fragment(right_start, rest.end),
     ]

@@ -111,6 +111,7 @@ def test_special_tokens_in_text_are_tokens_or_text(tokenizer: AlbertTokenizer, o
     assert tokenizer.mask_token_id not in tokenizer("a [MASK]", split_special_tokens=True).input_ids
     assert tokenizer.mask_token_id not in tokenizer.encode_batch(["a [MASK]"])[0]
     assert tokenizer.mask_token_id in tokenizer.encode_batch(["a [MASK]"], split_special_tokens=False)[0]
+    assert tokenizer.tokenize("a <PAD>")[-1] == "<pad>", "the slow tokenizer lower-cases before it looks"
     safe = AlbertTokenizer(own_model, split_special_tokens=True)
     assert safe.mask_token_id not in safe("a [MASK]").input_ids
 
