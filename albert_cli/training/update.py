@@ -61,6 +61,15 @@ def step_seed(seed: int, step: int, rank: int) -> int:
     return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
+def seed_dropout(number: int, device: torch.device) -> None:
+    """Seed the generators of the processor and of the device; torch's own call writes down a stack trace each time."""
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(number)
+    elif device.type == "mps":
+        torch.mps.manual_seed(number)
+
+
 @dataclass
 class Updates:
     """Makes updates and remembers what to look at later.
@@ -95,7 +104,7 @@ class Updates:
     def step(self, step: int, micro_batches: list[PackedBatch]) -> StepReport:
         """One update from the micro-batches of this process."""
         rank = self.accelerator.process_index
-        torch.manual_seed(step_seed(self.seed, step, rank))
+        seed_dropout(step_seed(self.seed, step, rank), self.accelerator.device)
         counts, tokens, request = self._agree(micro_batches)
         losses, metrics = self._backward(micro_batches, counts)
         learning_rate = self._set_learning_rate(step)
