@@ -71,7 +71,7 @@ demo: $(STAMP) ## The whole life of a small model on this machine (DEMO_ARGS=...
 	$(BIN)/python -m albert_cli.stages.demo $(DEMO_ARGS)
 
 demo-tiny: $(STAMP) ## The demo's 30-second form
-	$(BIN)/python -m albert_cli.stages.demo --tiny
+	$(RUN) -m albert_cli.stages.demo --tiny
 
 smoke: smoke-glue smoke-pretrain ## Small real runs of the command line, on rows they write themselves
 

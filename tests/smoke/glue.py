@@ -26,19 +26,19 @@ def write_rows(folder: Path) -> Path:
 def smoke(folder: Path) -> None:
     """Train a tokenizer and a classifier, score it, predict the test rows."""
     task, text, run = write_rows(folder), folder / "text.txt", folder / "run"
-    text.write_text("\n\n".join(documents(200, seed=4)))
-    albert("train-tokenizer", "--input", text, "--out", folder / "tokenizer", *settings(tokenizer__vocab_size=150))
+    text.write_text("\n\n".join(documents(80, seed=4)))
+    albert("train-tokenizer", "--input", text, "--out", folder / "tokenizer", *settings(tokenizer__vocab_size=100))
     small = settings(
         data__path=task,
         data__max_length=32,
         model="tiny",
         tokenizer=folder / "tokenizer",
-        train__max_steps=80,
-        train__warmup_steps=8,
-        train__batch_size=16,
-        train__learning_rate=1e-3,
-        train__eval_every=40,
-        train__save_every=40,
+        train__max_steps=100,
+        train__warmup_steps=10,
+        train__batch_size=32,
+        train__learning_rate=5e-4,
+        train__eval_every=50,
+        train__save_every=50,
         train__log_every=20,
     )
     albert("finetune", "glue/sst2", *small, "--out", run, "--dry-run")

@@ -84,7 +84,7 @@ def documents(number: int, *, seed: int) -> Iterator[str]:
     draw = random.Random(seed)
     for _ in range(number):
         sentences = [
-            f"{text[:1].upper()}{text[1:]}." for text, _ in reviews(draw.randint(4, 9), seed=draw.randrange(10**9))
+            f"{text[:1].upper()}{text[1:]}." for text, _ in reviews(draw.randint(14, 22), seed=draw.randrange(10**9))
         ]
         sentences.insert(draw.randrange(1, len(sentences)), draw.choice(FOLLOW_UPS))
         yield "\n".join(sentences)
