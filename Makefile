@@ -68,7 +68,7 @@ docs: $(STAMP) ## Write the generated pages of docs/reference
 	$(RUN) -m albert_cli.cli.reference
 
 demo: $(STAMP) ## The whole life of a small model on this machine (DEMO_ARGS=...)
-	$(BIN)/python -m albert_cli.stages.demo $(DEMO_ARGS)
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m albert_cli.stages.demo $(DEMO_ARGS)
 
 demo-tiny: $(STAMP) ## The demo's 30-second form
 	$(RUN) -m albert_cli.stages.demo --tiny
