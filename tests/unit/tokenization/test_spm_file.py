@@ -78,6 +78,27 @@ def test_hostile_bytes_end_in_one_clear_error_or_a_working_tokenizer(own_model: 
     assert all(error.hint and "\n" not in error.message for error in refused)
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\x0a\x05ab", "ends inside a field that starts at byte 0"),
+        (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "ends inside a field"),
+        (b"\x0a", "ends inside a number"),
+        (b"\xff" * 12, "too long"),
+        (b"\x0b", "wire type 3"),
+        (b"\x02\x00", "number 0"),
+        (b"\x0a\x02\x0a\x05", "ends inside a field"),
+        (b"\x0a\x03\x0a\x01\xff", "decode"),
+        (b"\x0a\x02\x18\x63", "unknown kind 99"),
+        (b"\x0a\x03\x0a\x01a", "no unknown piece"),
+        (b"\x10\x01", "holds no pieces"),
+    ],
+)
+def test_the_parser_checks_bounds_and_says_what_is_wrong(data: bytes, reason: str) -> None:
+    with pytest.raises(ModelError, match=reason):
+        parse_spm(data, source="x.model")
+
+
 def test_an_empty_or_absent_file_is_named(tmp_path: Path) -> None:
     empty = tmp_path / "empty.model"
     empty.write_bytes(b"")

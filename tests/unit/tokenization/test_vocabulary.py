@@ -115,6 +115,15 @@ def test_wrong_construction_is_refused(own_model: Path) -> None:
         AlbertTokenizer(vocab=3)
 
 
+def test_unknown_text_that_spells_a_control_symbol_is_one_only_for_the_original_algorithm() -> None:
+    pieces = [("<unk>", 0.0), ("[MASK]", 0.0), ("[CLS]", 0.0), ("[SEP]", 0.0), ("<pad>", 0.0), ("\u2581", -1.0)]
+    original = AlbertTokenizer(vocab=pieces, algorithm="original", do_lower_case=False)
+    assert original("[MASK]", add_special_tokens=False).input_ids == [5, 1]
+    assert original.encode_with_offsets("[MASK]", split_special_tokens=False).ids == [5, 1]
+    assert original.encode_batch(["[MASK]"]) == [[5, 0]], "training text never makes one"
+    assert AlbertTokenizer(vocab=pieces, do_lower_case=False).encode_batch(["[MASK]"]) == [[5, 0]]
+
+
 def test_a_list_of_pieces_makes_a_tokenizer() -> None:
     pieces = [("<pad>", 0.0), ("<unk>", 0.0), ("[CLS]", 0.0), ("[SEP]", 0.0), ("[MASK]", 0.0), ("(", 0.0)]
     tokenizer = AlbertTokenizer(vocab=[*pieces, ("\u2581a", -1.0), ("\u2581", -2.0), ("b", -3.0)])
