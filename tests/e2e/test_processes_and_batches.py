@@ -41,7 +41,9 @@ def test_two_micro_batches_learn_what_one_learns(whole: Path, home: Path, tmp_pa
 
 
 @pytest.mark.parametrize("change", [{"runtime__recompute": True}, {"runtime__workers": 2}])
-def test_saving_memory_or_preparing_ahead_changes_no_loss(change: dict[str, object], home: Path, tmp_path: Path) -> None:
+def test_saving_memory_or_preparing_ahead_changes_no_loss(
+    change: dict[str, object], home: Path, tmp_path: Path
+) -> None:
     """With dropout, so that the recomputed layers must draw the same."""
     plain, changed = tmp_path / "plain", tmp_path / "changed"
     few = settings(train__max_steps=6, train__log_every=1)
