@@ -54,6 +54,11 @@ def test_what_all_say_is_shown_once(run, capfd):
     assert err == "error: the file is bad\n"
 
 
+def test_the_same_failure_is_shown_once_whoever_is_first(run, capfd):
+    assert run("time.sleep(0 if rank else 0.2); print('error: bad', file=sys.stderr); sys.exit(3)") == 3
+    assert capfd.readouterr().err == "error: bad\n"
+
+
 def test_the_process_that_failed_first_decides_and_is_heard(run, capfd):
     lines = """
         if rank == 1:
@@ -77,8 +82,9 @@ def test_a_killed_process_gives_the_code_of_a_shell(run):
 
 PARENT = textwrap.dedent("""
     import sys
-    from albert_cli.training.launch import relaunch
-    sys.exit(relaunch(2, sys.argv[2:], program=[sys.argv[1]]))
+    from albert_cli.training import launch
+    launch._PATIENCE_SECONDS = launch._GRACE_SECONDS = 0.1
+    sys.exit(launch.relaunch(2, sys.argv[2:], program=[sys.argv[1]]))
 """)
 
 CHILD = textwrap.dedent("""
@@ -102,7 +108,7 @@ CHILD = textwrap.dedent("""
 def parent(tmp_path):
     (tmp_path / "child.py").write_text(CHILD)
     command = [sys.executable, "-c", PARENT, str(tmp_path / "child.py"), str(tmp_path)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_for(tmp_path, ["0.up", "1.up"])
     yield process
     process.kill()
@@ -122,6 +128,14 @@ def test_a_signal_reaches_all_and_they_may_save(parent, tmp_path, number):
     parent.send_signal(number)
     _, err = parent.communicate(timeout=60)
     assert parent.returncode == 128 + number
+    assert err == ""
+    wait_for(tmp_path, ["0.saved", "1.saved"])
+
+
+def test_a_ctrl_c_at_the_terminal_counts_once(parent, tmp_path):
+    os.killpg(parent.pid, signal.SIGINT)  # what a terminal does: everybody in the foreground gets it
+    _, err = parent.communicate(timeout=60)
+    assert parent.returncode == 130
     assert err == ""
     wait_for(tmp_path, ["0.saved", "1.saved"])
 
