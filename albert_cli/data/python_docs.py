@@ -157,11 +157,10 @@ def iter_doc_strings(packages: tuple[str, ...]) -> Iterator[DocString]:
                     yield doc
 
 
-def _file_docs(package: str, module: str, file: Path) -> Iterator[DocString]:
-    for name, raw in _doc_strings(file):
-        text = prose_of(raw)
-        if len(text) >= _SHORTEST:
-            yield DocString(text, package, module, name)
+@lru_cache(maxsize=32_768)  # parsing is slow, and one process reads the same files for text, task and baseline
+def _file_docs(package: str, module: str, file: Path) -> tuple[DocString, ...]:
+    texts = ((name, prose_of(raw)) for name, raw in _doc_strings(file))
+    return tuple(DocString(text, package, module, name) for name, text in texts if len(text) >= _SHORTEST)
 
 
 def _root(package: str) -> Path | None:

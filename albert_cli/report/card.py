@@ -27,6 +27,8 @@ class Score:
         num_examples: how many examples, or None.
         low: lower end of the 95 % interval, or None.
         high: upper end, or None.
+        is_share: whether the value is a share or a correlation, which people read times a hundred; an error in the
+            units of the labels is not.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Score:
     num_examples: int | None = None
     low: float | None = None
     high: float | None = None
+    is_share: bool = True
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,15 @@ def model_card(facts: CardFacts) -> str:
 
 def score_text(score: Score) -> str:
     """Write a score with its interval: ``87.1 (85.5 to 88.6)``."""
-    text = numbers.score(score.value)
+    write = numbers.score if score.is_share else _plain
+    text = write(score.value)
     if score.low is None or score.high is None:
         return text
-    return f"{text} ({numbers.score(score.low)} to {numbers.score(score.high)})"
+    return f"{text} ({write(score.low)} to {write(score.high)})"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.4g}"
 
 
 def _front_matter(facts: CardFacts) -> str:
@@ -123,7 +131,7 @@ def _scores_section(scores: Sequence[Score]) -> str:
     for score in scores:
         examples = "" if score.num_examples is None else numbers.count(score.num_examples)
         rows.append(f"| {_text(score.name)} | {_text(score.split)} | {examples} | {score_text(score)} |")
-    return "## Scores\n\nTimes 100.\n\n" + "\n".join(rows)
+    return "## Scores\n\nShares and correlations times 100.\n\n" + "\n".join(rows)
 
 
 def _use_section(facts: CardFacts) -> str:

@@ -94,7 +94,7 @@ class RunDir:
         if not is_run_dir(path):
             raise CheckpointError(
                 f"{safe_line(str(path))} is not a run directory (no status.json)",
-                hint="`albert runs ls` lists the runs below ./runs",
+                hint="name the folder that --out or the run's first lines gave",
             )
         return cls(path, writes=is_main_process())
 

@@ -10,6 +10,7 @@ from albert_cli.data.tasks.catalogue import find_task
 from albert_cli.data.tasks.load import TaskData
 from albert_cli.data.tasks.predictions import read_predictions, references
 from albert_cli.errors import DataError, ModelError, ThresholdError, UsageError
+from albert_cli.metrics.glue import SMALLER_IS_BETTER
 from albert_cli.recipe.requests import RunOptions
 from albert_cli.report.card import Score, score_text
 from albert_cli.report.console import Talk, result_json, result_text
@@ -135,6 +136,8 @@ def _check_names(scores: Sequence[Score], limits: Mapping[str, float]) -> None:
     for name in limits:
         if name not in names:
             raise UsageError(f"--fail-under names no score: {name}", hint=f"scores are {', '.join(sorted(names))}")
+        if name in SMALLER_IS_BETTER:
+            raise UsageError(f"--fail-under {name}: a small {name} is a good one", hint="name another score")
 
 
 def _check_limits(scores: Sequence[Score], limits: Mapping[str, float]) -> None:

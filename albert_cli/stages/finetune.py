@@ -95,7 +95,7 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     """One run; the result is what ``--json`` prints."""
     recipe = loaded.recipe
     assert isinstance(recipe, FinetuneRecipe)
-    accelerator = start_processes(recipe.runtime, talk)
+    accelerator = start_processes(recipe.runtime, talk, dry_run=options.dry_run)
     tokenizer = load_tokenizer(recipe)
     with accelerator.local_main_process_first():
         task = read_task(recipe, talk)
@@ -106,7 +106,7 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     cut = train_rows.truncated_fraction
     if cut:
         talk.say(f"{cut:.1%} of the training rows are cut to {recipe.data.max_length} tokens")
-    world = accelerator.num_processes
+    world = recipe.runtime.nproc if options.dry_run else accelerator.num_processes
     plan = plan_training(recipe.train, epoch_size=len(train_rows), world_size=world)
     say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=len(train_rows))
     if options.dry_run:

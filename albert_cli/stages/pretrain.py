@@ -71,12 +71,13 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     """Do the work of `run`; the result is what ``--json`` prints."""
     recipe = loaded.recipe
     assert isinstance(recipe, PretrainRecipe)
-    accelerator = start_processes(recipe.runtime, talk)
+    accelerator = start_processes(recipe.runtime, talk, dry_run=options.dry_run)
     tokenizer = load_tokenizer(recipe)
     assembled = build_model(recipe, AlbertForPreTraining, tokenizer=tokenizer)
     with accelerator.local_main_process_first():
         shards = token_shards(recipe.data, tokenizer, talk)
-    world, rank = accelerator.num_processes, accelerator.process_index
+    world = recipe.runtime.nproc if options.dry_run else accelerator.num_processes
+    rank = accelerator.process_index
     plan, data = _prepare(recipe, shards, tokenizer, world_size=world, rank=rank)
     say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=_epoch_size(data))
     if options.dry_run:

@@ -68,13 +68,19 @@ class Session:
     trackers: Trackers = field(default_factory=Trackers)
 
 
-def start_processes(runtime: Runtime, talk: Talk) -> Accelerator:
+def start_processes(runtime: Runtime, talk: Talk, *, dry_run: bool = False) -> Accelerator:
     """Check the number of processes, set threads, choose the device.
+
+    Args:
+        runtime: what the recipe asks for.
+        talk: the command's voice.
+        dry_run: nothing will be trained, so one process does for any number.
 
     Raises:
         UsageError: what the recipe asks for is not there.
     """
-    check_world(runtime.nproc)
+    if not dry_run:
+        check_world(runtime.nproc)
     set_threads(runtime.threads)
     placement = make_accelerator(runtime.device, runtime.precision)
     if placement.warning:

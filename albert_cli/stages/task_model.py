@@ -159,11 +159,12 @@ def scores_with_intervals(spec: TaskSpec, split: str, predictions: np.ndarray, l
     found = []
     for name, value in values.items():
         plain = name.removesuffix(suffix) if suffix else name
+        is_share = plain not in SMALLER_IS_BETTER
         if plain not in (*chosen.official, *chosen.extra):
-            found.append(Score(name, value, split, len(labels)))
+            found.append(Score(name, value, split, len(labels), is_share=is_share))
             continue
         interval = bootstrap_interval(METRICS[plain], predictions, labels)
-        found.append(Score(name, value, split, len(labels), interval.low, interval.high))
+        found.append(Score(name, value, split, len(labels), interval.low, interval.high, is_share))
     return found
 
 

@@ -112,6 +112,11 @@ def read_predictions(path: Path, dataset: Any, *, spec: TaskSpec, label_names: S
             f"({safe_line(str(path))})",
             hint="predict the same split that is scored",
         )
+    if len(by_id) != len(ids):
+        raise DataError(
+            f"{len(by_id)} predictions for {len(ids)} rows ({safe_line(str(path))})",
+            hint="predict the same split that is scored",
+        )
     return np.asarray([by_id[str(identifier)] for identifier in ids])
 
 
