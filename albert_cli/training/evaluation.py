@@ -92,13 +92,27 @@ def evaluate(
         EvaluationStopped: ``stop`` was set on any process.
     """
     was_training = model.training
-    model.to(accelerator.device).eval()
+    _bring_to(model, accelerator.device)
+    model.eval()
     try:
         with torch.inference_mode():
             tally = _run(model, objective, batches=batches, accelerator=accelerator, workers=workers, stop=stop)
     finally:
         model.train(was_training)
     return _finish(_gather(tally, accelerator))
+
+
+def _bring_to(model: nn.Module, device: torch.device) -> None:
+    """Move a model that is elsewhere, and leave alone one that is there.
+
+    For torch "cpu" and "cpu:0" (a device of several processes) differ, and ``to`` would copy weights and gradients; in
+    the middle of training that parts the gradients from the buffers that DistributedDataParallel sums over processes.
+    """
+    places = {parameter.device for parameter in model.parameters()}
+    if device.type == "cpu":
+        device = torch.device("cpu")
+    if any(place.type != device.type or device.index not in (None, place.index) for place in places):
+        model.to(device)
 
 
 def _run(

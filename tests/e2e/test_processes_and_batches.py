@@ -9,7 +9,7 @@ import pytest
 from command_line import done, events, losses, separately, settings
 
 STEPS = settings(
-    train__max_steps=50, train__warmup_steps=10, train__dropout=0.0, train__log_every=1, train__eval_every=50
+    train__max_steps=50, train__warmup_steps=10, train__dropout=0.0, train__log_every=1, train__eval_every=20
 )
 
 
@@ -22,6 +22,11 @@ def whole(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
+def norms(run: Path) -> list[float]:
+    """Norms of the gradient; LAMB hides from the loss how large it is."""
+    return [line["gradient_norm"] for line in events(run, "train")]
+
+
 def test_two_processes_learn_what_one_learns(whole: Path, home: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     half = settings(train__batch_size=4)
@@ -31,6 +36,7 @@ def test_two_processes_learn_what_one_learns(whole: Path, home: Path, tmp_path: 
     assert outcome.result["steps"] == 50
     assert losses(run) == pytest.approx(losses(whole), abs=1e-5)
     assert losses(run, "held_out") == pytest.approx(losses(whole, "held_out"), abs=1e-5)
+    assert norms(run) == pytest.approx(norms(whole), rel=1e-3)
 
 
 def test_two_micro_batches_learn_what_one_learns(whole: Path, home: Path, tmp_path: Path) -> None:
