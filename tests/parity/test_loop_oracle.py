@@ -27,6 +27,7 @@ from albert_cli.training.optim import AlbertAdamW, Lamb, parameter_groups
 from albert_cli.training.schedule import learning_rate_factor
 
 STEPS, WARMUP, BATCH, VOCAB = 50, 10, 8, 90
+DECAY = 0.5  # large, so that fifty steps show who decays and who does not
 SIZES = {
     "vocab_size": VOCAB,
     "embedding_size": 16,
@@ -116,7 +117,7 @@ def plain_loop(model, task, optimizer, base_rate):
                 mean, square = memory[name]
                 mean.copy_(0.9 * mean + 0.1 * weight.grad)
                 square.copy_(0.999 * square + 0.001 * weight.grad**2)
-                update = mean / (square.sqrt() + 1e-6) + (0.0 if plain else 0.01) * weight
+                update = mean / (square.sqrt() + 1e-6) + (0.0 if plain else DECAY) * weight
                 sizes = weight.norm(), update.norm()
                 adapt = optimizer == "lamb" and not plain and min(sizes) > 0
                 weight -= rate * (sizes[0] / sizes[1] if adapt else 1.0) * update
@@ -168,7 +169,7 @@ def test_fifty_steps_of_the_plain_loop(task, name, rate, cut):
         model,
         ClassificationObjective() if task == "classification" else PretrainingObjective(),
         source,
-        {"adamw": AlbertAdamW, "lamb": Lamb}[name](parameter_groups(model, 0.01), lr=rate),
+        {"adamw": AlbertAdamW, "lamb": Lamb}[name](parameter_groups(model, DECAY), lr=rate),
         schedule=lambda step: learning_rate_factor(step, total_steps=STEPS, warmup_steps=WARMUP),
     )
     losses = [report.loss.item() for report in reports]

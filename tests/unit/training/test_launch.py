@@ -96,8 +96,10 @@ CHILD = textwrap.dedent("""
     place = Path(sys.argv[1]) / os.environ["RANK"]
     with stop_on_signals() as stop:
         place.with_suffix(".up").touch()
-        while not stop.requested:
+        end = time.monotonic() + 45
+        while not stop.requested and time.monotonic() < end:
             time.sleep(0.02)
+        assert stop.requested
         time.sleep(0.2 + 0.5 * int(os.environ["RANK"]))
         place.with_suffix(".saved").touch()
     sys.exit(128 + stop.signal_number)
