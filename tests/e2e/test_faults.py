@@ -1,18 +1,15 @@
-"""Kills that nobody placed: at random moments, in the middle of a save, of several processes. Run by ``make faults``."""
+"""Kills at random moments, in the middle of a save, of several processes; a full disk. ``make faults`` runs them."""
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from command_line import ROOT, Outcome, done, events, separately, settings, start, status, wait
+from command_line import Outcome, done, events, separately, settings, start, status, wait
 
 from albert_cli.training.checkpoint import find_checkpoint
 
@@ -86,14 +83,8 @@ def test_a_kill_within_a_save_loses_no_earlier_checkpoint(
 ) -> None:
     run = tmp_path / "run"
     words = ("pretrain", home / "pretrain.yaml", *long_enough(), "--out", run)
-    code = subprocess.run(
-        [sys.executable, "-c", KILL_IN_SAVE, place, "4", *map(str, words)],
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    ).returncode
-    assert code == -signal.SIGKILL
+    killed = wait(start(*words, program=("-c", KILL_IN_SAVE, place, "4")))
+    assert killed.code == -signal.SIGKILL
     found = find_checkpoint(run / "checkpoints")
     assert found.path is not None
     assert found.skipped == []
@@ -143,25 +134,22 @@ def resume_when_free(*words: str | Path) -> Outcome:
     raise AssertionError("the processes of a killed launcher live on")
 
 
-def test_a_full_disk_leaves_the_earlier_checkpoints(home: Path, tmp_path: Path) -> None:
-    """A limit on the size of files stands for the full disk: the second save is the first that passes it."""
+FULL_DISK = """
+import resource, signal, sys
+from albert_cli.cli.app import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_checkpoint_that_does_not_fit_is_one_clear_message(home: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk."""
     run = tmp_path / "run"
     words = ("pretrain", home / "pretrain.yaml", *long_enough(), "--out", run)
-    done(*words, *settings(train__max_steps=16))
-    shutil.rmtree(run / "model")
-    before = sorted(path.name for path in (run / "checkpoints").iterdir())
-    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)); "
-    code = limited + "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-    code += "from albert_cli.cli.app import main; sys.exit(main(sys.argv[1:]))"
-    other = tmp_path / "other"
-    failed = subprocess.run(
-        [sys.executable, "-c", code, *map(str, (*words[:-1], other))],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    Outcome(failed.returncode, failed.stdout, failed.stderr).refused(3, "could not write")
-    assert status(other)["state"] == "failed"
-    assert not list((other / "checkpoints").glob("step-*"))
-    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == before
+    program = ("-c", FULL_DISK)
+    wait(start(*words, program=program)).refused(3, "could not write")
+    assert status(run)["state"] == "failed"
+    assert not list((run / "checkpoints").iterdir())
+    done(*words, "--resume")
+    assert status(run)["state"] == "done"

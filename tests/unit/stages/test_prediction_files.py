@@ -1,0 +1,58 @@
+"""What answers look like on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from albert_cli.data.tasks.catalogue import find_task
+from albert_cli.data.tasks.load import TaskData
+from albert_cli.stages.prediction_files import class_scores, official_text, write_split
+from albert_cli.stages.task_model import Answers, decide
+
+
+def test_class_scores_are_probabilities() -> None:
+    scores = class_scores(find_task("sst2"), np.array([[0.0, np.log(3.0)], [1000.0, -1000.0]], dtype=np.float32))
+    assert scores is not None
+    assert scores.tolist() == [[0.25, 0.75], [1.0, 0.0]]
+
+
+def test_every_label_of_its_own_has_a_probability_of_its_own() -> None:
+    scores = class_scores(find_task("multi-label"), np.array([[0.0, np.log(3.0), -np.log(3.0)]], dtype=np.float32))
+    assert scores is not None
+    assert scores.tolist() == [[0.5, 0.75, 0.25]]
+
+
+def test_a_score_has_no_classes() -> None:
+    assert class_scores(find_task("stsb"), np.zeros((2, 1), dtype=np.float32)) is None
+
+
+def test_decisions() -> None:
+    logits = np.array([[0.2, -0.1], [-1.0, 3.0]], dtype=np.float32)
+    assert decide(find_task("sst2"), logits).tolist() == [0, 1]
+    assert decide(find_task("multi-label"), logits).tolist() == [[1, 0], [0, 1]]
+    assert decide(find_task("stsb"), logits[:, :1]).tolist() == [pytest.approx(0.2), -1.0]
+
+
+def test_the_official_text_has_three_decimals_for_scores_and_names_for_classes() -> None:
+    rows = [{"index": 0, "prediction": 2.34567}, {"index": 1, "prediction": -0.0004}]
+    assert official_text(rows) == "index\tprediction\n0\t2.346\n1\t-0.000\n"
+    assert official_text([{"index": "7", "prediction": "entailment"}]) == "index\tprediction\n7\tentailment\n"
+
+
+def test_a_test_split_gets_the_leaderboards_file_and_a_dev_split_does_not(tmp_path: Path) -> None:
+    spec = find_task("sst2")
+    rows = Dataset.from_dict({"idx": [5, 3], "text": ["a", "b"]})
+    task = TaskData(spec, {"test": rows, "dev": rows}, ("0", "1"))
+    logits = np.array([[0.0, 1.0], [1.0, 0.0]], dtype=np.float32)
+    answers = Answers(logits, decide(spec, logits), float("nan"))
+    write_split(tmp_path, task, "dev", answers)
+    assert [path.name for path in tmp_path.iterdir()] == ["dev.jsonl"]
+    write_split(tmp_path, task, "test", answers)
+    lines = [json.loads(line) for line in (tmp_path / "test.jsonl").read_text().splitlines()]
+    assert [(line["index"], line["prediction"]) for line in lines] == [(5, "1"), (3, "0")]
+    assert (tmp_path / "SST-2.tsv").read_text().splitlines()[0] == "index\tprediction"
