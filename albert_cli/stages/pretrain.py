@@ -12,7 +12,7 @@ from albert_cli.data.batching import PackedBatch
 from albert_cli.data.held_out import split_documents
 from albert_cli.data.pretraining import PretrainingSource, held_out_batches
 from albert_cli.data.shards import Shards
-from albert_cli.models.heads import AlbertForPreTraining
+from albert_cli.models.heads import AlbertForMaskedLM, AlbertForPreTraining
 from albert_cli.recipe.load import LoadedRecipe
 from albert_cli.recipe.requests import RunOptions
 from albert_cli.recipe.schema import PretrainRecipe
@@ -73,7 +73,8 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     assert isinstance(recipe, PretrainRecipe)
     accelerator = start_processes(recipe.runtime, talk, dry_run=options.dry_run)
     tokenizer = load_tokenizer(recipe)
-    assembled = build_model(recipe, AlbertForPreTraining, tokenizer=tokenizer)
+    kind = AlbertForMaskedLM if recipe.objective.sentence == "none" else AlbertForPreTraining
+    assembled = build_model(recipe, kind, tokenizer=tokenizer)
     with accelerator.local_main_process_first():
         shards = token_shards(recipe.data, tokenizer, talk)
     world = recipe.runtime.nproc if options.dry_run else accelerator.num_processes

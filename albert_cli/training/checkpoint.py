@@ -47,7 +47,6 @@ class TrainState:
         seed: of order and dropout.
         best_score: of the best evaluation so far, or None.
         best_step: its step, or None.
-        recipe_fingerprint: of everything that must not change on the way.
         data_fingerprint: of the training data.
         versions: of the software that wrote it, by name.
         extra: more that the caller keeps; JSON values.
@@ -57,7 +56,6 @@ class TrainState:
     seed: int
     best_score: float | None = None
     best_step: int | None = None
-    recipe_fingerprint: str = ""
     data_fingerprint: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)

@@ -60,7 +60,7 @@ def names(folder):
 def test_everything_comes_back(tmp_path):
     model, optimizer = trained(1)
     scaler = torch.amp.GradScaler("cpu", init_scale=128.0)
-    state = TrainState(500, 42, 0.9, 400, "r", "d", {"torch": "x"}, {"misses": 1})
+    state = TrainState(500, 42, 0.9, 400, "d", {"torch": "x"}, {"misses": 1})
     path = save_checkpoint(tmp_path, model=model, optimizer=optimizer, state=state, scaler=scaler)
     assert path.name == "step-00000500"
     other, fresh = trained(2)
