@@ -87,7 +87,10 @@ def test_a_damaged_newest_checkpoint_is_left_out(home: Path, finetuned: Path, tm
 def test_a_finished_run_may_be_resumed_and_stays_as_it_is(home: Path, finetuned: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(finetuned, run, symlinks=True)
+    unfinished = run / "checkpoints" / ".partial-step-00000024-1"
+    unfinished.mkdir()
     done("finetune", home / "finetune.yaml", "--resume", "--out", run)
+    assert not unfinished.exists()
     before, after = files(finetuned), files(run)
     same = [name for name in before if name.startswith(("model/", "checkpoints/", "predictions/", "metrics"))]
     assert len(same) > 10
