@@ -131,6 +131,11 @@ class CorpusText(Section):
     """Split of the data set; null takes `train`."""
     columns: CorpusColumns = CorpusColumns()
     """Names of the columns."""
+    documents: Literal["auto", "file", "blank_line"] = "auto"
+    """How plain text is parted into documents: one per `file`, at every `blank_line`, or `auto`.
+
+    `auto`: at blank lines where sentences stand one per line or where nearly all blocks are long; else one per file.
+    """
     sentences: Literal["sentencex", "newline", "regex"] = "sentencex"
     """How documents are cut into sentences; `newline`: a sentence per line, as the original code had it."""
     language: Text = "en"

@@ -28,6 +28,7 @@ def corpus_of(data: CorpusText) -> Corpus:
         split=data.split,
         column=data.columns.text,
         limit=data.limit,
+        documents=data.documents,
         sentences=data.sentences,
     )
 
@@ -46,7 +47,7 @@ def token_shards(data: CorpusData, tokenizer: AlbertTokenizer, talk: Talk) -> Sh
     Raises:
         DataError: the text cannot be read, or there is none.
     """
-    with Progress(talk, total=None, unit="document") as progress:
+    with Progress(talk, total=None, unit="character") as progress:
         shards = prepare_shards(
             corpus_of(data),
             tokenizer,
@@ -59,6 +60,8 @@ def token_shards(data: CorpusData, tokenizer: AlbertTokenizer, talk: Talk) -> Sh
         f"corpus: {facts.documents:,} documents, {facts.sentences:,} sentences, {facts.tokens:,} tokens, "
         f"unknown {facts.unknown_rate:.4%}"
     )
+    if facts.documents == 1 and data.documents == "auto":
+        talk.warn("the whole text is one document; if blank lines part documents, set data.documents=blank_line")
     if facts.unknown_rate > 0.05:
         talk.warn(
             f"{facts.unknown_rate:.1%} of the tokens are unknown to the tokenizer: "
