@@ -51,6 +51,11 @@ def test_unknown_size_and_misspelt_field() -> None:
     assert caught.value.hint == "did you mean 'hidden_size'?"
 
 
+def test_narrow_sizes_start_from_a_wider_spread_and_released_ones_from_the_released() -> None:
+    spreads = {size: AlbertConfig.named(size).initializer_range for size in ("tiny", "small", "base", "xxlarge")}
+    assert spreads == {"tiny": 0.06, "small": 0.04, "base": 0.02, "xxlarge": 0.02}
+
+
 @given(
     groups=st.integers(1, 4),
     inner=st.integers(1, 3),
