@@ -44,8 +44,8 @@ _ALWAYS_WRITTEN = (
 _NOT_KEPT = ("transformers_version", "_name_or_path", "torch_dtype", "model_type", "num_labels")
 
 # Paper table 1; xlarge has 16 heads of 128, as released (the paper's rule of 64-wide heads does not hold for it).
-# tiny and small are ours. The released spread of 0.02 suits widths around 768; narrow models hardly move away from such a
-# start (measured: docs/results.md), so theirs grows with about 1 / sqrt(H).
+# tiny and small are ours. The released spread of 0.02 suits widths around 768; narrow models hardly move away from such
+# a start (measured: docs/results.md), so theirs grows with about 1 / sqrt(H).
 _SIZES: dict[str, dict[str, float]] = {
     "tiny": {
         "hidden_size": 128,
