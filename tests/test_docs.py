@@ -27,7 +27,7 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
 _FILE_AND_NAME = re.compile(r"`([\w/]+\.py)` `([\w.]+)`")
 _PLACEHOLDER = re.compile(r"\b(TODO|FIXME|XXX|TBD|N\.NN?)\b|\?\?\?|lorem ipsum", re.IGNORECASE)
-_MACHINE_PATH = re.compile(r"(?<![\w.])(/work/|/home/|/root/|/tmp/|/Users/|/mnt/|[A-Z]:\\)")
+_MACHINE_PATH = re.compile(r"(?<![\w.])(/home/|/root/|/tmp/|/Users/|/mnt/|[A-Z]:\\)")
 # Folders of recipes/, from which names of shipped recipes begin.
 _FOLDERS = tuple(sorted({name.split("/")[0] for name in shipped_names() if "/" in name}))
 _RECIPE = re.compile(rf"({'|'.join(_FOLDERS)})/[\w-]+")
