@@ -120,11 +120,11 @@ def status(run: Path) -> Mapping[str, Any]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, to see later whether something was written over."""
+    """Every file below a folder but the lock, which names its last holder; to see what was written over."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.is_symlink()
+        if path.is_file() and not path.is_symlink() and path.name != "run.lock"
     }
 
 
