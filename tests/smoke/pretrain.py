@@ -32,15 +32,15 @@ def smoke(folder: Path) -> None:
         runtime__precision="fp32",
     )
     training = settings(
-        train__batch_size=8,
+        train__batch_size=16,
         train__accumulate=1,
-        train__max_steps=160,
+        train__max_steps=250,
         train__warmup_steps=16,
-        train__learning_rate=1e-2,
+        train__learning_rate=5e-3,
         train__learning_rate_for_batch="null",
         train__log_every=20,
-        train__eval_every=80,
-        train__save_every=80,
+        train__eval_every=125,
+        train__save_every=125,
     )
     seen = json.loads(albert("data", "inspect", "pretrain/base", *small, *training, "--json"))
     check(0.1 < seen["mask_rate"] < 0.2, f"mask rate {seen['mask_rate']}")
