@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ CLEANINGS: dict[str, dict[str, bool]] = {
 }
 # The goldens were made with sentencepiece 0.2.0. In these strings of the tiny model two segmentations have the same
 # score ("00 0" and "0 00"), and later releases take the other one. Each use checks that the scores are equal indeed.
-TIES = {("tiny", "1 000"), ("tiny", "1\u060c000")}
+TIES = set() if version("sentencepiece") == "0.2.0" else {("tiny", "1 000"), ("tiny", "1\u060c000")}
 
 
 @pytest.fixture(params=["tiny", "real30k"])
