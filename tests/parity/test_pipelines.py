@@ -104,9 +104,12 @@ def test_fill_mask_of_a_list_gives_the_same_nesting(saved):
     assert_same(ours(MASKED[1:2]), theirs(MASKED[1:2]))
 
 
-@pytest.mark.parametrize("targets", [["▁the", "▁st", "▁fr"], "▁the", ["▁st", "▁st"]])
-def test_fill_mask_scores_the_same_targets(saved, targets):
+@pytest.mark.parametrize("places", [[0, 1, 2], 0, [1, 1]])
+def test_fill_mask_scores_the_same_targets(saved, places):
     ours, theirs = both("fill-mask", saved("AlbertForMaskedLM"))
+    # Which pieces there are depends on the release of SentencePiece that trained them.
+    pieces = sorted(piece for piece in ours.tokenizer.piece_table() if piece.startswith("▁") and len(piece) > 2)
+    targets = pieces[places] if isinstance(places, int) else [pieces[place] for place in places]
     for text in MASKED[:2]:
         assert_same(ours(text, targets=targets, top_k=2), theirs(text, targets=targets, top_k=2))
 

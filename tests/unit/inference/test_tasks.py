@@ -154,7 +154,7 @@ def test_features_do_not_need_a_pooling_layer(tiny_model):
 def test_damaged_weights_give_an_error_and_not_a_number(make_task, task):
     answerer = make_task(task)
     with torch.no_grad():
-        answerer._model.get_input_embeddings().weight[30:] = float("nan")
+        answerer._model.get_input_embeddings().weight[5:] = float("nan")
     (answer,) = answerer.answer(QUERIES[task][:1])
     assert "not finite" in answer["error"]
 
