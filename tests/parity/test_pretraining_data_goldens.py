@@ -2,7 +2,7 @@
 
 The examples themselves cannot agree, as they hang on the order of random calls. Each statistic is a ratio of sums over
 120 passes over 12 documents, in the original as in ours; its standard error comes from the spread of our passes, and
-the two may differ by three standard errors of their difference (bins of histograms: four, there are hundreds).
+the two may differ by three standard errors of their difference, every bin of every histogram included.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def test_statistics_agree_with_the_original(
     ):
         total = sum(histogram.values())
         checks += [
-            (f"{name} {bin_}", count / total, ratio(f"{name} {bin_}", bottom), 4)
+            (f"{name} {bin_}", count / total, ratio(f"{name} {bin_}", bottom), 3)
             for bin_, count in histogram.items()
             if count >= 100
         ]
