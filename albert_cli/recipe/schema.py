@@ -13,8 +13,10 @@ from albert_cli.recipe.sections import (
     Init,
     Model,
     Objective,
+    QuestionAnswering,
     Runtime,
     Section,
+    Tagging,
     TaskData,
     Text,
     Tokenizer,
@@ -33,6 +35,16 @@ Task = Literal[
     "qnli",
     "rte",
     "wnli",
+    "ax",
+    "squad",
+    "squad2",
+    "race",
+    "swag",
+    "hellaswag",
+    "ner",
+    "question-answering",
+    "multiple-choice",
+    "token-classification",
     "text-classification",
     "text-regression",
     "multi-label",
@@ -93,7 +105,7 @@ class FinetuneRecipe(RecipeBase):
     stage: Literal["finetune"]
     """What the recipe is for."""
     task: Task
-    """A GLUE task; a kind of own files (text-classification, text-regression, multi-label); or python-docs."""
+    """A task of the literature (GLUE, SQuAD, RACE, SWAG, HellaSwag, NER), a kind of own files, or python-docs."""
     model: Model
     """Directory, run directory or hub id of a model; or a size; or a mapping of architecture fields."""
     init: Init = Init()
@@ -105,6 +117,10 @@ class FinetuneRecipe(RecipeBase):
     """
     data: TaskData
     """The labelled examples."""
+    question_answering: QuestionAnswering = QuestionAnswering()
+    """Windows and answers of span tasks (squad, squad2, question-answering)."""
+    tagging: Tagging = Tagging()
+    """Tags of ner and token-classification."""
     train: Train
     """How the weights are found."""
     runtime: Runtime = Runtime()

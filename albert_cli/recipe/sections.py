@@ -166,6 +166,20 @@ class TaskColumns(Section):
     """Label or score; for multi-label data a list, or one text with the labels separated by commas."""
     id: Text | None = None
     """Identifier that predictions carry."""
+    question: Text | None = None
+    """Question about a text (spans, choices)."""
+    context: Text | None = None
+    """Text that a question is about (spans, choices)."""
+    answers: Text | None = None
+    """Answers of a span question: SQuAD's object of `text` and `answer_start`, or one text beside `answer_start`."""
+    answer_start: Text | None = None
+    """Character at which the answer begins, where `answers` is one text."""
+    choices: Text | None = None
+    """List of the choices of a question."""
+    tokens: Text | None = None
+    """List of a sentence's words (tagging)."""
+    tags: Text | None = None
+    """List of the words' tags (tagging)."""
 
 
 class TaskSplit(Section):
@@ -198,6 +212,33 @@ class TaskData(Section):
     """Longest sequence in tokens, special tokens included; longer ones are cut."""
     limit: Positive | None = None
     """Use only the first so many rows of each split."""
+
+
+class QuestionAnswering(Section):
+    """How answers are found in a text that may be longer than the model reads at once (paper, appendix; SQuAD)."""
+
+    stride: Positive = 128
+    """Tokens between the windows of a long text, as `stride_is` reads it."""
+    stride_is: Literal["step", "overlap"] = "step"
+    """`step`: from one window's start to the next one's (the original); `overlap`: shared by two windows."""
+    max_query_length: Positive = 64
+    """Longest question in tokens; the rest is cut."""
+    max_answer_length: Positive = 30
+    """Longest answer in tokens."""
+    n_best: Positive = 20
+    """Answers kept for each question in nbest_predictions.json."""
+    head: Literal["auto", "plain", "beam"] = "auto"
+    """`plain`: start and end; `beam`: the original's head of SQuAD v2.0 (start, then end, answerability).
+
+    `auto`: plain for `squad`, beam for `squad2`; a trained model keeps its own.
+    """
+
+
+class Tagging(Section):
+    """How tags of words are read (named entities and the like)."""
+
+    scheme: Literal["auto", "bio", "iob1", "bioes", "io"] = "auto"
+    """What the prefixes of the tags mean; `auto` finds it in the training rows and says it."""
 
 
 class Tokenizer(Section):
