@@ -1,0 +1,1 @@
+"""Kinds of tasks: texts with labels, spans, choices, tags."""
