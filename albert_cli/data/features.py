@@ -3,18 +3,21 @@
 A row becomes ``[CLS] A [SEP]`` or ``[CLS] A [SEP] B [SEP]``. A pair that is too long loses one token at a time from the
 end of its longer text, from the second where both are equally long; what remains is computed in closed form.
 
-Shapes: N rows, T tokens of all rows together, C classes.
+Shapes: N rows, B rows of a batch, T tokens of all rows (of the batch) together, C classes.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from albert_cli.data.batching import PackedBatch
 from albert_cli.data.tasks.spec import Kind
 
 # Rows whose texts are tokenised and laid out at a time; bounds the memory that Python lists of ids take.
@@ -75,6 +78,35 @@ class EncodedTask:
         """Whether every row has a label."""
         return bool(labelled_rows(self.labels).all())
 
+    def pack(self, chosen: np.ndarray, *, with_labels: bool) -> PackedBatch:
+        """Lay rows one after another.
+
+        Args:
+            chosen: (B,) int64, which rows.
+            with_labels: whether ``targets`` holds ``labels``.
+        """
+        chosen = np.asarray(chosen, dtype=np.int64)
+        lengths = self.lengths[chosen]  # (B,)
+        starts = np.cumsum(lengths) - lengths
+        within = np.arange(int(lengths.sum()), dtype=np.int64) - np.repeat(starts, lengths)  # (T,) place in its row
+        ids = self.ids[np.repeat(self.offsets[chosen], lengths) + within]
+        types = within >= np.repeat(self.first_lengths[chosen], lengths)
+        targets = {"labels": torch.from_numpy(self.labels[chosen])} if with_labels else {}
+        return PackedBatch(
+            input_ids=torch.from_numpy(ids.astype(np.int64)),
+            token_type_ids=torch.from_numpy(types.astype(np.int64)),
+            lengths=tuple(lengths.tolist()),
+            indices=torch.from_numpy(self.rows[chosen]),
+            targets=targets,
+        )
+
+    def fingerprint(self) -> str:
+        """Changes when any id or label does."""
+        digest = hashlib.sha256()
+        for array in (self.ids, self.offsets, self.first_lengths, np.ascontiguousarray(self.labels)):
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
 
 def labelled_rows(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Which rows have a label, for labels as `EncodedTask` holds them; (N,) bool."""
@@ -114,33 +146,6 @@ def encode_task(dataset: Any, tokenizer: PairTokenizer, *, max_length: int) -> E
         rows=np.arange(len(dataset), dtype=np.int64),
         truncated=np.concatenate([np.empty(0, np.bool_), *(part.truncated for part in parts)]),
         kind=_kind(dataset),
-    )
-
-
-def encode_texts(
-    texts: Sequence[str], pairs: Sequence[str], tokenizer: PairTokenizer, *, max_length: int, kind: Kind
-) -> EncodedTask:
-    """Tokenise unlabelled texts that are in no data set, such as lines of a stream.
-
-    Args:
-        texts: N texts.
-        pairs: N second texts, empty where there is none.
-        tokenizer: as for `encode_task`.
-        max_length: as for `encode_task`.
-        kind: of the task.
-
-    Returns:
-        The texts in their order, without labels.
-    """
-    part = _encode_rows({"text": list(texts), "text_pair": list(pairs)}, tokenizer, max_length=max_length)
-    return EncodedTask(
-        ids=part.ids,
-        offsets=np.concatenate([[0], np.cumsum(part.lengths)]).astype(np.int64),
-        first_lengths=part.first_lengths,
-        labels=np.full(len(texts), -1, dtype=np.int64),
-        rows=np.arange(len(texts), dtype=np.int64),
-        truncated=part.truncated,
-        kind=kind,
     )
 
 

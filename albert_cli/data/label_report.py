@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from albert_cli.data.features import EncodedTask, labelled_rows
+from albert_cli.data.examples import Examples
+from albert_cli.data.features import labelled_rows
 
 _BIN = 16
 
 
-def label_report(encoded: EncodedTask, *, label_names: Sequence[str]) -> dict[str, Any]:
+def split_report(examples: Examples, *, num_rows: int, labels: Mapping[str, Any]) -> dict[str, Any]:
     """Numbers of one split, for `albert data inspect`.
 
     Args:
-        encoded: the split.
-        label_names: classes in order; empty for regression.
+        examples: the split, encoded.
+        num_rows: rows of the split; a row of a long text is several examples.
+        labels: how often each label occurs.
 
     Returns:
-        ``examples``; ``labels``: rows by class name (multi-label: by each class they have), or ``min``, ``mean``,
-        ``max``, ``std`` of scores; ``unlabelled``; ``truncated_fraction``; ``tokens``; ``length_histogram``:
-        rows by the largest length of their bin of 16 tokens; ``longest`` and ``mean_length`` in tokens;
-        ``pair_fraction``.
+        ``examples``, ``labels``, ``truncated_fraction``, ``windows_per_example``, ``tokens``, ``length_histogram``
+        (examples by the largest length of their bin of 16 tokens), ``longest`` and ``mean_length`` in tokens.
     """
-    labelled = labelled_rows(encoded.labels)
-    lengths = encoded.lengths
+    lengths = examples.lengths
     return {
-        "examples": len(encoded),
-        "labels": _counts(encoded.labels[labelled], label_names),
-        "unlabelled": int(np.sum(~labelled)),
-        "truncated_fraction": encoded.truncated_fraction,
+        "examples": num_rows,
+        "labels": dict(labels),
+        "truncated_fraction": examples.truncated_fraction,
+        "windows_per_example": len(examples) / num_rows if num_rows else 0.0,
         "tokens": int(lengths.sum()),
         "length_histogram": length_histogram(lengths),
         "longest": int(lengths.max(initial=0)),
-        "mean_length": float(lengths.mean()) if len(encoded) else 0.0,
-        "pair_fraction": float(np.mean(encoded.first_lengths < lengths)) if len(encoded) else 0.0,
+        "mean_length": float(lengths.mean()) if len(lengths) else 0.0,
     }
 
 
@@ -47,7 +45,17 @@ def length_histogram(lengths: np.ndarray) -> dict[str, int]:
     return {str(number * _BIN): int(counts[number]) for number in range(first, len(counts))}
 
 
-def _counts(labels: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+def count_labels(labels: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    """Count what `data.features.EncodedTask` holds as labels; rows without one are left out.
+
+    Args:
+        labels: (N,) class numbers or scores, or (N, C) of 0 and 1.
+        names: C classes in order; empty for scores.
+
+    Returns:
+        Rows by class name (multi-label: by each class they have), or ``min``, ``mean``, ``max`` and ``std`` of scores.
+    """
+    labels = labels[labelled_rows(labels)]
     if not names:
         if len(labels) == 0:
             return {}

@@ -6,23 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from albert_cli.data.tasks.catalogue import find_task
-from albert_cli.data.tasks.load import TaskData
-from albert_cli.data.tasks.predictions import read_predictions, references
-from albert_cli.errors import DataError, ModelError, ThresholdError, UsageError
-from albert_cli.metrics.glue import SMALLER_IS_BETTER
+from albert_cli.errors import DataError, ThresholdError, UsageError
+from albert_cli.models.base import AlbertPreTrainedModel
+from albert_cli.models.config import AlbertConfig
 from albert_cli.recipe.requests import RunOptions
 from albert_cli.report.card import Score, score_text
 from albert_cli.report.console import Talk, result_json, result_text
-from albert_cli.stages.target import Target, labels_of, load_trained, read_target
-from albert_cli.stages.task_model import (
-    answer,
-    encode_splits,
-    head_fields,
-    read_task,
-    scored_splits,
-    scores_with_intervals,
-)
+from albert_cli.stages.answering import ask
+from albert_cli.stages.target import Target, load_trained, read_target
+from albert_cli.stages.tasks.open import open_task
+from albert_cli.stages.tasks.protocol import Task, scored_examples
+from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.device import leave_processes, make_accelerator, set_threads
 from albert_cli.training.launch import check_world
 
@@ -73,50 +67,35 @@ def _score_model(found: Target, talk: Talk) -> list[Score]:
         talk.warn(placement.warning)
     assert found.model is not None
     try:
-        model, tokenizer = load_trained(found.model)
+        model, tokenizer, task = open_scored(found, talk)
         model.set_attention(runtime.attention)
-        task = read_task(found.recipe, talk, label_names=labels_of(model, find_task(found.recipe.task)) or None)
-        check_head(model.config, task, found.model)
-        scores = []
-        splits = {name: rows for name, rows in task.splits.items() if name in task.spec.dev_splits}
-        encoded = encode_splits(_only(task, splits), tokenizer, max_length=found.recipe.data.max_length)
-        for split, rows in scored_splits(task, encoded).items():
-            said = answer(model, task.spec, rows, accelerator=placement.accelerator)
-            scores += scores_with_intervals(task.spec, split, said.predictions, rows.labels)
-        return scores
+        encoded = scored_examples(task, task.encode(tokenizer, task.dev_splits))
+        answers = ask(model, task, encoded, accelerator=placement.accelerator)
+        return [one for split, said in answers.items() for one in task.scores_with_intervals(split, said)]
     finally:
         leave_processes()
 
 
-def check_head(config: Any, task: TaskData, folder: Path) -> None:
-    """Refuse a head that answers another kind of question.
+def open_scored(found: Target, talk: Talk) -> tuple[AlbertPreTrainedModel, AlbertTokenizer, Task]:
+    """The trained model of a target, its tokenizer, and the rows to score.
 
     Raises:
-        ModelError: the numbers of classes differ, or the kind of problem does.
+        ModelError: the model answers something else, or was not trained.
     """
-    wanted = head_fields(task)
-    kind = config.problem_type or wanted["problem_type"]
-    if config.num_labels != wanted["num_labels"] or kind != wanted["problem_type"]:
-        raise ModelError(
-            f"{folder} answers {config.num_labels} classes ({kind}), "
-            f"{task.spec.name} asks for {wanted['num_labels']} ({wanted['problem_type']})",
-            hint="use a model that was fine-tuned on this task",
-        )
-
-
-def _only(task: TaskData, splits: dict[str, Any]) -> TaskData:
-    return TaskData(task.spec, splits, task.label_names)
+    assert found.model is not None
+    config = AlbertConfig.from_pretrained(found.model)
+    task = open_task(found.recipe, talk, config=config)
+    model, tokenizer = load_trained(found.model, task.model_class)
+    task.check_head(model.config, found.model)
+    return model, tokenizer, task
 
 
 def _score_file(found: Target, predictions: Path, talk: Talk) -> list[Score]:
-    task = read_task(found.recipe, talk)
-    splits = [name for name in task.spec.dev_splits if name in task.splits]
-    if not splits:
-        raise DataError(f"the data of {task.spec.name} has no rows to score", hint="name one with data.split.dev")
-    split = next((name for name in splits if name == predictions.stem), splits[0])
-    rows = task.splits[split]
-    said = read_predictions(predictions, rows, spec=task.spec, label_names=task.label_names)
-    return scores_with_intervals(task.spec, split, said, references(rows, spec=task.spec))
+    task = open_task(found.recipe, talk)
+    if not task.dev_splits:
+        raise DataError(f"the data of {task.name} has no rows to score", hint="name one with data.split.dev")
+    split = next((name for name in task.dev_splits if name == predictions.stem), task.dev_splits[0])
+    return task.scores_with_intervals(split, task.saved_answers(split, predictions))
 
 
 def _show(found: Target, scores: Sequence[Score], options: RunOptions) -> None:
@@ -132,11 +111,11 @@ def _show(found: Target, scores: Sequence[Score], options: RunOptions) -> None:
 
 
 def _check_names(scores: Sequence[Score], limits: Mapping[str, float]) -> None:
-    names = {one.name for one in scores}
+    named = {one.name: one for one in scores}
     for name in limits:
-        if name not in names:
-            raise UsageError(f"--fail-under names no score: {name}", hint=f"scores are {', '.join(sorted(names))}")
-        if name in SMALLER_IS_BETTER:
+        if name not in named:
+            raise UsageError(f"--fail-under names no score: {name}", hint=f"scores are {', '.join(sorted(named))}")
+        if not named[name].is_share:
             raise UsageError(f"--fail-under {name}: a small {name} is a good one", hint="name another score")
 
 

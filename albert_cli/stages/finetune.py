@@ -8,40 +8,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from albert_cli.data.features import EncodedTask
+from albert_cli.data.examples import Examples
 from albert_cli.data.finetuning import FinetuneSource
-from albert_cli.data.tasks.load import TaskData
 from albert_cli.errors import DataError, UsageError
-from albert_cli.models.heads import AlbertForSequenceClassification
 from albert_cli.recipe.load import LoadedRecipe
 from albert_cli.recipe.requests import RunOptions
 from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.card import Score, score_text
 from albert_cli.report.console import Talk, result_json
+from albert_cli.stages.answering import ask, by_split
 from albert_cli.stages.assemble import Assembled, build_model, load_tokenizer
 from albert_cli.stages.finish import finish_run
 from albert_cli.stages.follow import Measured, Window
 from albert_cli.stages.optimisation import plan_training
 from albert_cli.stages.plan_report import say_plan
-from albert_cli.stages.prediction_files import write_split
 from albert_cli.stages.session import Session, open_session, start_processes
-from albert_cli.stages.task_model import (
-    Answers,
-    answer,
-    baseline,
-    encode_splits,
-    fingerprint,
-    head_fields,
-    read_task,
-    score,
-    scored_splits,
-    scores_with_intervals,
-    smaller_is_better,
-)
+from albert_cli.stages.tasks.open import open_task
+from albert_cli.stages.tasks.protocol import Task, scored_examples
 from albert_cli.stages.training_run import Work, run_training
-from albert_cli.training.objectives import ClassificationObjective
 
 
 def run(loaded: LoadedRecipe, options: RunOptions, *, seeds: Sequence[int] | None = None) -> int:
@@ -98,21 +82,21 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     accelerator = start_processes(recipe.runtime, talk, dry_run=options.dry_run)
     tokenizer = load_tokenizer(recipe)
     with accelerator.local_main_process_first():
-        task = read_task(recipe, talk)
-    assembled = build_model(recipe, AlbertForSequenceClassification, tokenizer=tokenizer, labels=head_fields(task))
-    encoded = encode_splits(task, tokenizer, max_length=recipe.data.max_length)
-    train_rows = _training_rows(task, encoded)
-    scored_splits(task, encoded)
-    cut = train_rows.truncated_fraction
+        task = open_task(recipe, talk)
+    assembled = build_model(recipe, task.model_class, tokenizer=tokenizer, labels=task.head_fields())
+    encoded = task.encode(tokenizer, list(task.splits))
+    train_examples = _training_examples(task, encoded)
+    scored_examples(task, encoded)
+    cut = train_examples.truncated_fraction
     if cut:
         talk.say(f"{cut:.1%} of the training rows are cut to {recipe.data.max_length} tokens")
     world = recipe.runtime.nproc if options.dry_run else accelerator.num_processes
-    plan = plan_training(recipe.train, epoch_size=len(train_rows), world_size=world)
-    say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=len(train_rows))
+    plan = plan_training(recipe.train, epoch_size=len(train_examples), world_size=world)
+    say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=len(train_examples))
     if options.dry_run:
         return {"command": "finetune", "dry_run": True, "max_steps": plan.max_steps}
     source = FinetuneSource(
-        train_rows,
+        train_examples,
         recipe.train.batch_size,
         accumulate=recipe.train.accumulate,
         rank=accelerator.process_index,
@@ -124,51 +108,46 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
         work = Work(
             model=assembled.model,
             tokenizer=tokenizer,
-            objective=ClassificationObjective(task.spec.problem_type),
+            objective=task.objective(),
             source=source,
             plan=plan,
-            data_fingerprint=fingerprint(train_rows),
-            evaluate=lambda _step: _ask_dev(session, assembled, task, encoded),
-            measure=lambda answers: _measured(task, encoded, answers),
-            higher_is_better=not smaller_is_better(task.spec),
-            train_line=lambda window: _train_line(task, window),
+            data_fingerprint=train_examples.fingerprint(),
+            evaluate=lambda _step: _ask(session, assembled, task, scored_examples(task, encoded)),
+            measure=lambda answers: _measured(task, answers),
+            higher_is_better=task.best_metric not in task.smaller_is_better,
+            train_line=_train_line,
         )
         trained = run_training(session, recipe, work)
         return _finish(session, work, assembled, trained, task, encoded)
 
 
-def _training_rows(task: TaskData, encoded: dict[str, EncodedTask]) -> EncodedTask:
-    task.require("train")
-    rows = encoded["train"]
-    if not rows.is_labelled:
+def _training_examples(task: Task, encoded: dict[str, Examples]) -> Examples:
+    if "train" not in encoded:
+        raise DataError(
+            f"the data of {task.name} has no split 'train', only {', '.join(encoded)}",
+            hint="add the file, or name the one to use with data.split.train=NAME",
+        )
+    if not encoded["train"].is_labelled:
         raise DataError("the train split has rows without a label", hint="remove them, or name a labelled split")
-    return rows
+    return encoded["train"]
 
 
-def _ask_dev(
-    session: Session, assembled: Assembled, task: TaskData, encoded: dict[str, EncodedTask]
-) -> dict[str, Answers]:
-    return {
-        name: answer(assembled.model, task.spec, rows, accelerator=session.accelerator, stop=session.stop)
-        for name, rows in scored_splits(task, encoded).items()
-    }
+def _ask(session: Session, assembled: Assembled, task: Task, encoded: dict[str, Examples]) -> dict[str, Any]:
+    return ask(assembled.model, task, encoded, accelerator=session.accelerator, stop=session.stop)
 
 
-def _measured(task: TaskData, encoded: dict[str, EncodedTask], answers: dict[str, Answers]) -> Measured:
-    lines = {}
-    for split, said in answers.items():
-        labels = encoded[split].labels
-        lines[split] = {"loss": said.loss, **score(task.spec, split, said.predictions, labels)}
-    return Measured(lines, score=next(iter(lines.values()))[task.spec.best_metric])
+def _measured(task: Task, answers: dict[str, Any]) -> Measured:
+    lines = {split: {"loss": said.loss, **task.scores(split, said)} for split, said in answers.items()}
+    return Measured(lines, score=lines[task.dev_splits[0]][task.best_metric])
 
 
-def _train_line(task: TaskData, window: Window) -> dict[str, float]:
+def _train_line(window: Window) -> dict[str, float]:
     losses, sums = window.read()
     last = window.last
     assert last is not None
-    values = {"loss": losses["classification"]}
+    values = {"loss": sum(losses.values())}
     if "correct" in sums:
-        values["accuracy"] = sums["correct"] / max(sums["classification_count"], 1.0)
+        values["accuracy"] = sums["correct"] / max(sums[f"{next(iter(losses))}_count"], 1.0)
     return {**values, "learning_rate": last.learning_rate, "gradient_norm": float(last.gradient_norm)}
 
 
@@ -177,31 +156,25 @@ def _finish(
     work: Work,
     assembled: Assembled,
     trained: Any,
-    task: TaskData,
-    encoded: dict[str, EncodedTask],
+    task: Task,
+    encoded: dict[str, Examples],
 ) -> dict[str, Any]:
     """Score the best weights with intervals, write predictions of dev and test, the model and its card."""
-    splits = [*scored_splits(task, encoded), *(name for name in task.spec.test_splits if name in encoded)]
-    answers = {
-        name: answer(assembled.model, task.spec, encoded[name], accelerator=session.accelerator, stop=session.stop)
-        for name in splits
-    }
+    splits = {name: encoded[name] for name in (*task.dev_splits, *task.test_splits)}
+    answers = _ask(session, assembled, task, splits)
+    best_split = task.dev_splits[0]
+    assembled.model.config.extra.update(task.settle(best_split, answers[best_split]))
     scores: list[Score] = []
     for split, said in answers.items():
         if session.run.writes:
-            write_split(session.run.predictions_path(""), task, split, said)
-        labels = encoded[split].labels
+            task.write(session.run.predictions_path(""), split, said)
         if encoded[split].is_labelled:
-            scores += scores_with_intervals(task.spec, split, said.predictions, labels)
+            scores += task.scores_with_intervals(split, said)
     for found in scores:
         session.talk.say(f"{found.split}  {found.name}  {score_text(found)}  (n = {found.num_examples:,})")
-    share = baseline(task.spec, np.asarray(encoded[task.spec.dev_splits[0]].labels))
-    if share is not None:
-        session.talk.say(f"{task.spec.dev_splits[0]}  always the most frequent class  {100 * share:.2f}")
-    by_split: dict[str, dict[str, float]] = {}
-    for found in scores:
-        by_split.setdefault(found.split, {})[found.name] = found.value
+    trivial = task.baseline(best_split)
+    if trivial is not None:
+        session.talk.say(f"{best_split}  {trivial.name}  {trivial.metric} {100 * trivial.value:.2f}")
     rows = {f"{name} rows": len(data) for name, data in task.splits.items()}
-    return finish_run(
-        session, work, assembled, trained, scores=scores, data=rows, result={"scores": by_split, "majority": share}
-    )
+    result = {"scores": by_split(scores), "baseline": None if trivial is None else trivial.value}
+    return finish_run(session, work, assembled, trained, scores=scores, data=rows, result=result)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from albert_cli.data.batching import PackedBatch
-from albert_cli.data.finetuning import pack
+from albert_cli.data.examples import Examples
 from albert_cli.data.held_out import split_documents
-from albert_cli.data.label_report import label_report
+from albert_cli.data.label_report import split_report
 from albert_cli.data.pretraining import PretrainingSource
 from albert_cli.data.pretraining_statistics import statistics
 from albert_cli.recipe.load import LoadedRecipe
@@ -20,10 +20,11 @@ from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe, TokenizerRe
 from albert_cli.report.console import Talk, result_json, result_text
 from albert_cli.stages.assemble import load_tokenizer
 from albert_cli.stages.corpus_source import corpus_of, example_law, token_shards
-from albert_cli.stages.task_model import encode_splits, read_task
+from albert_cli.stages.tasks.open import open_task
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 _EXAMPLES_SHOWN = 3
+_TARGETS_SHOWN = 24
 
 
 def run(loaded: LoadedRecipe, options: RunOptions) -> int:
@@ -74,22 +75,36 @@ def _masked_text(batch: PackedBatch, place: int, tokenizer: AlbertTokenizer) -> 
 
 def _task(recipe: FinetuneRecipe, talk: Talk) -> tuple[dict[str, Any], list[str]]:
     tokenizer = load_tokenizer(recipe)
-    task = read_task(recipe, talk)
-    encoded = encode_splits(task, tokenizer, max_length=recipe.data.max_length)
-    reports = {name: label_report(rows, label_names=task.label_names) for name, rows in encoded.items()}
+    task = open_task(recipe, talk)
+    encoded = task.encode(tokenizer, list(task.splits))
+    reports = {
+        name: split_report(examples, num_rows=len(task.splits[name]), labels=task.label_counts(name, examples))
+        for name, examples in encoded.items()
+    }
     first = next(iter(encoded))
-    batch = pack(encoded[first], np.arange(min(_EXAMPLES_SHOWN, len(encoded[first]))), with_labels=True)
-    examples = []
-    for place, length in enumerate(batch.lengths):
-        start = sum(batch.lengths[:place])
-        pieces = [tokenizer.id_to_piece(int(number)) for number in batch.input_ids[start : start + length]]
-        examples.append(f"{' '.join(pieces)}  [label {batch.targets['labels'][place].tolist()}]")
-    main = reports[first]
-    unknown = float(np.mean(encoded[first].ids == tokenizer.unk_token_id))
-    names = ("labels", "truncated_fraction", "length_histogram", "tokens")
-    # A classification row is one window; longer ones are cut.
-    numbers = {name: main[name] for name in names} | {"unknown_rate": unknown, "windows_per_example": 1.0}
+    examples = _shown_examples(encoded[first], tokenizer)
+    names = ("examples", "labels", "truncated_fraction", "windows_per_example", "length_histogram", "tokens")
+    whole = encoded[first].pack(np.arange(len(encoded[first])), with_labels=False)
+    unknown = float((whole.input_ids == tokenizer.unk_token_id).float().mean())
+    numbers = {name: reports[first][name] for name in names} | {"unknown_rate": unknown}
     return {**numbers, "splits": reports}, examples
+
+
+def _shown_examples(examples: Examples, tokenizer: AlbertTokenizer) -> list[str]:
+    """The first examples as pieces, with what the objective compares with."""
+    shown = []
+    for number in range(min(_EXAMPLES_SHOWN, len(examples))):
+        batch = examples.pack(np.array([number]), with_labels=examples.is_labelled)
+        pieces = [tokenizer.id_to_piece(int(piece)) for piece in batch.input_ids]
+        targets = ", ".join(f"{name} {_target_text(value)}" for name, value in batch.targets.items())
+        shown.append(f"{' '.join(pieces)}  [{targets or 'no label'}]")
+    return shown
+
+
+def _target_text(value: Any) -> str:
+    numbers = value.tolist()
+    shown = " ".join(str(number) for number in numbers[:_TARGETS_SHOWN])
+    return f"{shown} ..." if len(numbers) > _TARGETS_SHOWN else shown
 
 
 def _corpus(recipe: TokenizerRecipe) -> dict[str, Any]:

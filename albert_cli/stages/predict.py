@@ -11,25 +11,21 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from albert_cli.data.features import encode_task, encode_texts
-from albert_cli.data.tasks.catalogue import find_task
-from albert_cli.data.tasks.load import load_rows
-from albert_cli.data.tasks.predictions import spoken, write_predictions
-from albert_cli.data.tasks.spec import TaskSpec
 from albert_cli.errors import DataError, UsageError
 from albert_cli.files.atomic import write_file
 from albert_cli.files.text import json_line
-from albert_cli.models.base import AlbertPreTrainedModel
+from albert_cli.models.config import AlbertConfig
 from albert_cli.recipe.requests import RunOptions
 from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.console import Talk, result_json
-from albert_cli.stages.prediction_files import answer_rows, class_scores, official_text
-from albert_cli.stages.target import labels_of, load_trained, read_target
-from albert_cli.stages.task_model import answer
-from albert_cli.tokenization.tokenizer import AlbertTokenizer
+from albert_cli.stages.answering import ask
+from albert_cli.stages.target import load_trained, read_target
+from albert_cli.stages.tasks.open import is_text_task, open_input, open_records
+from albert_cli.stages.tasks.protocol import Task
 from albert_cli.training.device import leave_processes, make_accelerator, set_threads
 from albert_cli.training.launch import check_world
 
+_SPLIT = "test"  # what rows to predict are called
 # Lines of stdin that are answered together: many enough to fill a processor, few enough to answer soon.
 _LINES_AT_ONCE = 64
 
@@ -67,12 +63,12 @@ def run(
             talk.warn(placement.warning)
         assert found.model is not None
         try:
-            trained, tokenizer = load_trained(found.model)
-            trained.set_attention(runtime.attention)
-            predictor = _Predictor(found.recipe, trained, tokenizer, placement.accelerator)
+            config = AlbertConfig.from_pretrained(found.model)
             if input_ == "-":
-                return predictor.stream(out)
-            count = predictor.file(Path(input_), out, talk)
+                nothing = open_records(found.recipe, [], config=config)
+                return _Predictor(found.recipe, found.model, nothing, placement.accelerator).stream(out)
+            task = open_input(found.recipe, Path(input_), config=config)
+            count = _Predictor(found.recipe, found.model, task, placement.accelerator).file(task, out, talk)
         finally:
             leave_processes()
         if options.json and talk.is_main:
@@ -86,39 +82,32 @@ class _Predictor:
     def __init__(
         self,
         recipe: FinetuneRecipe,
-        model: AlbertPreTrainedModel,
-        tokenizer: AlbertTokenizer,
+        folder: Path,
+        task: Task,
         accelerator: Accelerator,
     ) -> None:
-        self.recipe, self.model, self.tokenizer, self.accelerator = recipe, model, tokenizer, accelerator
-        self.spec: TaskSpec = find_task(recipe.task)
-        self.labels = labels_of(model, self.spec)
-        self.max_length = min(recipe.data.max_length, model.config.max_position_embeddings)
+        self.recipe, self.accelerator = recipe, accelerator
+        self.model, self.tokenizer = load_trained(folder, task.model_class)
+        self.model.set_attention(recipe.runtime.attention)
+        task.check_head(self.model.config, folder)
 
-    def file(self, path: Path, out: Path | None, talk: Talk) -> int:
+    def file(self, task: Task, out: Path | None, talk: Talk) -> int:
         """Predict all rows of a file; returns how many."""
-        columns = {name: value for name, value in self.recipe.data.columns.model_dump().items() if value is not None}
-        task = load_rows(self.recipe.task, path, columns=columns, label_names=self.labels, limit=self.recipe.data.limit)
         for note in task.notes:
             talk.say(note)
-        rows = task.splits["test"]
-        encoded = encode_task(rows, self.tokenizer, max_length=self.max_length)
-        said = answer(self.model, self.spec, encoded, accelerator=self.accelerator)
+        answers = self._answers(task)
+        count = len(task.splits[_SPLIT])
         if talk.is_main:
-            answered = answer_rows(self.spec, self.labels, rows, said)
-            self._write(answered, out)
-            talk.say(f"{len(rows):,} predictions" + (f": {out}" if out is not None else ""))
-        return len(rows)
+            text = task.official(_SPLIT, answers, out.suffix.lower() if out is not None else "")
+            if text is None:
+                text = "".join(json_line(row) + "\n" for row in task.records(_SPLIT, answers))
+            _deliver(text, out)
+            talk.say(f"{count:,} predictions" + (f": {out}" if out is not None else ""))
+        return count
 
-    def _write(self, answered: list[dict[str, Any]], out: Path | None) -> None:
-        """The official file of a GLUE task; JSONL for other tasks, and where the file's name asks for it."""
-        suffix = out.suffix.lower() if out is not None else ""
-        if self.spec.is_official and suffix != ".jsonl":
-            _deliver(official_text(answered), out)
-        elif out is not None and suffix == ".tsv":
-            write_predictions(answered, out)
-        else:
-            _deliver("".join(json_line(row) + "\n" for row in answered), out)
+    def _answers(self, task: Task) -> Any:
+        encoded = task.encode(self.tokenizer, [_SPLIT])
+        return ask(self.model, task, encoded, accelerator=self.accelerator)[_SPLIT]
 
     def stream(self, out: Path | None) -> int:
         """Answer the lines of stdin as they come, one JSON object each."""
@@ -143,51 +132,58 @@ class _Predictor:
             yield from self._answer_lines(group)
 
     def _answer_lines(self, group: list[tuple[int, str]]) -> Iterator[dict[str, Any]]:
-        read: dict[int, tuple[str, str]] = {}
+        read: dict[int, dict[str, Any]] = {}
         errors: dict[int, str] = {}
         for number, line in group:
             try:
-                read[number] = read_line(line)
+                read[number] = read_line(line, plain_text=is_text_task(self.recipe))
             except DataError as error:
                 errors[number] = error.message
-        records = self._predict_texts(list(read.values()))
+        try:
+            task = self._opened(list(read.values()))
+        except DataError:  # what is wrong with one line is no other line's fault
+            errors |= self._refused(read)
+            task = self._opened([record for number, record in read.items() if number not in errors])
+        said = iter(task.records(_SPLIT, self._answers(task)) if len(task.splits[_SPLIT]) else ())
         for number, _ in group:
-            yield {"index": number, **({"error": errors[number]} if number in errors else next(records))}
+            yield {"index": number, "error": errors[number]} if number in errors else {**next(said), "index": number}
 
-    def _predict_texts(self, texts: list[tuple[str, str]]) -> Iterator[dict[str, Any]]:
-        if not texts:
-            return
-        firsts, seconds = zip(*texts, strict=True)
-        encoded = encode_texts(firsts, seconds, self.tokenizer, max_length=self.max_length, kind=self.spec.kind)
-        said = answer(self.model, self.spec, encoded, accelerator=self.accelerator)
-        scores = class_scores(self.spec, said.logits)
-        for place, prediction in enumerate(said.predictions):
-            row: dict[str, Any] = {"prediction": spoken(prediction, self.spec, self.labels)}
-            if scores is not None:
-                row["scores"] = dict(zip(self.labels, scores[place].tolist(), strict=True))
-            yield row
+    def _refused(self, read: Mapping[int, dict[str, Any]]) -> dict[int, str]:
+        errors = {}
+        for number, record in read.items():
+            try:
+                self._opened([record])
+            except DataError as error:
+                errors[number] = error.message
+        return errors
+
+    def _opened(self, records: list[dict[str, Any]]) -> Task:
+        return open_records(self.recipe, records, config=self.model.config)
 
 
-def read_line(line: str) -> tuple[str, str]:
-    """Text and second text (empty for one) of an input line: plain, TAB-separated, or a JSON object.
+def read_line(line: str, *, plain_text: bool) -> dict[str, Any]:
+    """An input line as a JSON object.
+
+    Args:
+        line: a JSON object, or text.
+        plain_text: whether a line of plain or TAB-separated text will do.
 
     Raises:
-        DataError: neither.
+        DataError: an empty line, or no JSON object where one is needed.
     """
     line = line.rstrip("\r\n")
     if not line.strip():
         raise DataError("an empty line")
-    if line.startswith("{"):
-        try:
-            record = json.loads(line)
-            first, second = record["text"], record.get("text_pair") or ""
-        except (ValueError, KeyError) as error:
-            raise DataError('not a JSON object with "text"') from error
-        if not isinstance(first, str) or not isinstance(second, str):
-            raise DataError('"text" and "text_pair" must be strings')
-        return first, second
-    first, _, second = line.partition("\t")
-    return first, second
+    if plain_text and not line.startswith("{"):
+        first, _, second = line.partition("\t")
+        return {"text": first, "text_pair": second}
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError("not a JSON object") from error
+    if not isinstance(record, dict):
+        raise DataError("not a JSON object")
+    return record
 
 
 def _deliver(text: str, out: Path | None) -> None:

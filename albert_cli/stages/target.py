@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from albert_cli.data.tasks.spec import TaskSpec
 from albert_cli.errors import ModelError, UsageError
 from albert_cli.files.hub import resolve_model
 from albert_cli.models.base import AlbertPreTrainedModel
-from albert_cli.models.heads import AlbertForSequenceClassification
 from albert_cli.models.pretrained import load_pretrained
 from albert_cli.recipe.load import LoadedRecipe, load_recipe
 from albert_cli.recipe.schema import FinetuneRecipe
@@ -79,31 +77,20 @@ def read_target(
     return Target(loaded, resolve_model(chosen))
 
 
-def load_trained(folder: Path) -> tuple[AlbertPreTrainedModel, AlbertTokenizer]:
-    """Load a fine-tuned classifier and its tokenizer.
+def load_trained(folder: Path, kind: type[AlbertPreTrainedModel]) -> tuple[AlbertPreTrainedModel, AlbertTokenizer]:
+    """Load a fine-tuned model and its tokenizer.
+
+    Args:
+        folder: model directory.
+        kind: model class, with the head of the task.
 
     Raises:
         ModelError: the model has no trained head: its answers would be random.
     """
-    model, report = load_pretrained(AlbertForSequenceClassification, folder, dtype="float32")
+    model, report = load_pretrained(kind, folder, dtype="float32")
     if report.new_head:
         raise ModelError(
-            f"{folder} has no trained classifier (missing: {', '.join(report.missing)})",
+            f"{folder} has no trained head for this task (missing: {', '.join(report.missing)})",
             hint="fine-tune it first: albert finetune RECIPE --set model=DIR",
         )
     return model, AlbertTokenizer.from_pretrained(folder)
-
-
-def labels_of(model: AlbertPreTrainedModel, spec: TaskSpec) -> tuple[str, ...]:
-    """Class names in the order of the model's outputs; none for regression.
-
-    A model that never learnt names (LABEL_0, LABEL_1) is taken to have those of the task in their order.
-    """
-    if spec.kind == "regression":
-        return ()
-    named = model.config.id2label or {}
-    names = tuple(named.get(number, f"LABEL_{number}") for number in range(model.config.num_labels))
-    nameless = all(name == f"LABEL_{number}" for number, name in enumerate(names))
-    if nameless and spec.label_names is not None and len(spec.label_names) == len(names):
-        return spec.label_names
-    return names

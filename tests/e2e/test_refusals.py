@@ -167,7 +167,7 @@ def test_a_model_that_is_not_there(
 
 def test_a_head_that_was_never_trained_gives_no_scores(home: Path, pretrained: Path) -> None:
     outcome = albert("eval", home / "finetune.yaml", "--model", pretrained)
-    outcome.refused(3, "has no trained classifier", "classifier.weight")
+    outcome.refused(3, "has no trained head", "classifier.weight")
     albert("predict", home / "finetune.yaml", home / "SST-2" / "test.tsv", "--model", pretrained).refused(
         3, "classifier"
     )

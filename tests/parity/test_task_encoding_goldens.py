@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from albert_cli.data.features import encode_task
-from albert_cli.data.finetuning import pack
 
 pytestmark = pytest.mark.shared
 
@@ -33,7 +32,7 @@ def test_features_of_the_original(shared_dir):
         dataset = datasets.Dataset.from_dict(columns, features=datasets.Features(kinds))
         encoded = encode_task(dataset, tokenizer, max_length=max_length)
         for number, example in enumerate(examples):
-            batch = pack(encoded, np.array([number]), with_labels=True)
+            batch = encoded.pack(np.array([number]), with_labels=True)
             size = sum(example["input_mask"])
             assert batch.input_ids.tolist() == example["input_ids"][:size]
             assert batch.token_type_ids.tolist() == example["segment_ids"][:size]

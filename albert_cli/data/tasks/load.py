@@ -148,6 +148,33 @@ def load_rows(
     return _build(raw, spec=spec, wanted=wanted, label_names=names, limit=limit, notes=[])
 
 
+def load_records(
+    task_name: str, records: Sequence[Mapping[str, Any]], *, label_names: Sequence[str] = (), source: str = "stdin"
+) -> TaskData:
+    """Take JSON objects to predict, as the lines of a stream hold them.
+
+    Args:
+        task_name: the task.
+        records: each with ``text`` and, for a pair, ``text_pair``.
+        label_names: classes of the model; empty for regression.
+        source: where they came from, for messages.
+
+    Returns:
+        The objects as the split ``test``, unlabelled.
+
+    Raises:
+        DataError: one has no text.
+    """
+    spec = find_task(task_name)
+    columns = {
+        "text": [record.get("text") for record in records],
+        "text_pair": [record.get("text_pair") or "" for record in records],
+    }
+    raw: RawSplits = {"test": [RawTable(source=source, columns=columns)]}
+    wanted = {"text": "text", "text_pair": "text_pair"}
+    return _build(raw, spec=spec, wanted=wanted, label_names=tuple(label_names), limit=None, notes=[])
+
+
 def read_table(path: Path, *, spec: TaskSpec) -> RawTable:
     """Read one file by the format that its name says.
 

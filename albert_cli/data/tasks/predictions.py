@@ -63,14 +63,17 @@ def write_predictions(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
 
     In TSV the classes of a multi-label row are joined by commas, and tabs and newlines of identifiers become spaces.
     """
-    if table_format(path) == ".tsv":
-        names = [name for name in ("index", "id", "prediction") if rows and name in rows[0]]
-        lines = ["\t".join(names), *("\t".join(_cell(row[name]) for name in names) for row in rows)]
-    else:
-        lines = [json_line(row) for row in rows]
+    is_table = table_format(path) == ".tsv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, "".join(f"{line}\n" for line in lines))
+    write_file(path, predictions_table(rows) if is_table else "".join(f"{json_line(row)}\n" for row in rows))
     return path
+
+
+def predictions_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The objects of `prediction_rows` as tab-separated text with a header, without the scores."""
+    names = [name for name in ("index", "id", "prediction") if rows and name in rows[0]]
+    lines = ["\t".join(names), *("\t".join(_cell(row[name]) for name in names) for row in rows)]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def read_predictions(path: Path, dataset: Any, *, spec: TaskSpec, label_names: Sequence[str]) -> np.ndarray:

@@ -128,8 +128,8 @@ class Task(Protocol):
         """
         ...
 
-    def encode(self, tokenizer: AlbertTokenizer) -> dict[str, Examples]:
-        """Token ids of every split."""
+    def encode(self, tokenizer: AlbertTokenizer, splits: Sequence[str]) -> dict[str, Examples]:
+        """Token ids of some splits."""
         ...
 
     def objective(self) -> Objective:

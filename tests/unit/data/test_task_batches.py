@@ -12,8 +12,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from albert_cli.data.features import EncodedTask
-from albert_cli.data.finetuning import FinetuneSource, evaluation_batches, pack
-from albert_cli.data.label_report import label_report, length_histogram
+from albert_cli.data.finetuning import FinetuneSource, evaluation_batches
+from albert_cli.data.label_report import count_labels, length_histogram, split_report
 
 
 def encoded(size=23, *, labels=None, kind="classification"):
@@ -35,7 +35,7 @@ def source(**options):
 
 
 def test_rows_are_laid_one_after_another():
-    batch = pack(encoded(), np.array([2, 0]), with_labels=True)
+    batch = encoded().pack(np.array([2, 0]), with_labels=True)
     assert batch.input_ids.tolist() == [2] * 6 + [0] * 4
     assert batch.token_type_ids.tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0, 1]
     assert batch.lengths == (6, 4)
@@ -46,11 +46,10 @@ def test_rows_are_laid_one_after_another():
 
 
 def test_scores_and_label_sets_are_float32():
-    scores = pack(
-        encoded(2, labels=np.array([0.5, 1.5], np.float32), kind="regression"), np.arange(2), with_labels=True
-    )
+    numbers = encoded(2, labels=np.array([0.5, 1.5], np.float32), kind="regression")
+    scores = numbers.pack(np.arange(2), with_labels=True)
     assert (scores.targets["labels"].dtype, tuple(scores.targets["labels"].shape)) == (torch.float32, (2,))
-    sets = pack(encoded(2, labels=np.eye(2, 3, dtype=np.float32)), np.arange(2), with_labels=True)
+    sets = encoded(2, labels=np.eye(2, 3, dtype=np.float32)).pack(np.arange(2), with_labels=True)
     assert (sets.targets["labels"].dtype, tuple(sets.targets["labels"].shape)) == (torch.float32, (2, 3))
 
 
@@ -130,21 +129,23 @@ def test_rows_without_labels_leave_the_targets_out():
 
 def test_report_of_a_split():
     task = replace(encoded(4, labels=np.array([1, 1, 0, -1])), truncated=np.array([True, False, False, False]))
-    assert label_report(task, label_names=("no", "yes")) == {
-        "examples": 4,
+    labels = count_labels(task.labels, ("no", "yes"))
+    assert split_report(task, num_rows=2, labels=labels) == {
+        "examples": 2,
         "labels": {"no": 1, "yes": 2},
-        "unlabelled": 1,
         "truncated_fraction": 0.25,
+        "windows_per_example": 2.0,
         "tokens": 4 + 5 + 6 + 7,
         "length_histogram": {"16": 4},
         "longest": 7,
         "mean_length": 5.5,
-        "pair_fraction": 1.0,
     }
-    sets = encoded(2, labels=np.array([[1, 0], [1, 1]], np.float32), kind="multi-label")
-    assert label_report(sets, label_names=("x", "y"))["labels"] == {"x": 2, "y": 1}
-    scores = encoded(2, labels=np.array([1.0, 4.0], np.float32), kind="regression")
-    assert label_report(scores, label_names=())["labels"] == {"min": 1.0, "mean": 2.5, "max": 4.0, "std": 1.5}
+
+
+def test_counts_of_label_sets_and_the_range_of_scores():
+    assert count_labels(np.array([[1, 0], [1, 1], [-1, -1]], np.float32), ("x", "y")) == {"x": 2, "y": 1}
+    expected = {"min": 1.0, "mean": 2.5, "max": 4.0, "std": 1.5}
+    assert count_labels(np.array([1.0, 4.0, np.nan], np.float32), ()) == expected
 
 
 def test_histogram_bins_end_at_multiples_of_sixteen():

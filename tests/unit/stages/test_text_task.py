@@ -1,4 +1,4 @@
-"""What answers look like on disk."""
+"""Text tasks: what answers look like on disk, and which of them are mistakes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from datasets import Dataset
 
 from albert_cli.data.tasks.catalogue import find_task
 from albert_cli.data.tasks.load import TaskData
-from albert_cli.stages.prediction_files import class_scores, official_text, write_split
-from albert_cli.stages.task_model import Answers, decide
+from albert_cli.stages.tasks.texts import TextAnswers, TextTask, class_scores, decide, official_text
 
 
 def test_class_scores_are_probabilities() -> None:
@@ -47,12 +46,23 @@ def test_the_official_text_has_three_decimals_for_scores_and_names_for_classes()
 def test_a_test_split_gets_the_leaderboards_file_and_a_dev_split_does_not(tmp_path: Path) -> None:
     spec = find_task("sst2")
     rows = Dataset.from_dict({"idx": [5, 3], "text": ["a", "b"]})
-    task = TaskData(spec, {"test": rows, "dev": rows}, ("0", "1"))
+    task = TextTask(TaskData(spec, {"test": rows, "dev": rows}, ("0", "1")), max_length=8)
     logits = np.array([[0.0, 1.0], [1.0, 0.0]], dtype=np.float32)
-    answers = Answers(logits, decide(spec, logits), float("nan"))
-    write_split(tmp_path, task, "dev", answers)
+    answers = TextAnswers(float("nan"), decide(spec, logits), logits)
+    task.write(tmp_path, "dev", answers)
     assert [path.name for path in tmp_path.iterdir()] == ["dev.jsonl"]
-    write_split(tmp_path, task, "test", answers)
+    task.write(tmp_path, "test", answers)
     lines = [json.loads(line) for line in (tmp_path / "test.jsonl").read_text().splitlines()]
     assert [(line["index"], line["prediction"]) for line in lines] == [(5, "1"), (3, "0")]
     assert (tmp_path / "SST-2.tsv").read_text().splitlines()[0] == "index\tprediction"
+
+
+def test_the_worst_mistakes_come_first_and_right_answers_do_not_come() -> None:
+    spec = find_task("sst2")
+    rows = Dataset.from_dict({"idx": [0, 1, 2], "text": ["good", "bad", "dull"], "label": [1, 0, 0]})
+    task = TextTask(TaskData(spec, {"dev": rows}, ("0", "1")), max_length=8)
+    logits = np.array([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0]], dtype=np.float32)
+    found = task.worst("dev", TextAnswers(0.0, decide(spec, logits), logits), 10)
+    assert [(one.row, one.said, one.truth, one.text) for one in found] == [(1, "1", "0", "bad"), (0, "0", "1", "good")]
+    assert found[0].loss == pytest.approx(np.log1p(np.exp(3.0)), rel=1e-6)  # softmax cross-entropy by hand
+    assert len(task.worst("dev", TextAnswers(0.0, decide(spec, logits), logits), 1)) == 1
