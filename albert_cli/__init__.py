@@ -15,6 +15,7 @@ _PLACES = {
         "AlbertForMultipleChoice",
         "AlbertForTokenClassification",
         "AlbertForQuestionAnswering",
+        "AlbertForQuestionAnsweringBeam",
     ),
     "albert_cli.models.base": ("AlbertPreTrainedModel",),
     "albert_cli.models.outputs": (
@@ -26,6 +27,7 @@ _PLACES = {
         "MultipleChoiceModelOutput",
         "TokenClassifierOutput",
         "QuestionAnsweringModelOutput",
+        "QuestionAnsweringBeamOutput",
     ),
     "albert_cli.models.auto": (
         "AutoConfig",

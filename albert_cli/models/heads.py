@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from albert_cli.models.albert import AlbertModel
 from albert_cli.models.base import AlbertPreTrainedModel
+from albert_cli.models.heads_beam import AlbertForQuestionAnsweringBeam
 from albert_cli.models.heads_language import AlbertForMaskedLM, AlbertForPreTraining
 from albert_cli.models.heads_sequence import AlbertForMultipleChoice, AlbertForSequenceClassification
 from albert_cli.models.heads_token import AlbertForQuestionAnswering, AlbertForTokenClassification
@@ -14,6 +15,7 @@ __all__ = [
     "AlbertForMultipleChoice",
     "AlbertForPreTraining",
     "AlbertForQuestionAnswering",
+    "AlbertForQuestionAnsweringBeam",
     "AlbertForSequenceClassification",
     "AlbertForTokenClassification",
     "AlbertModel",
@@ -29,5 +31,6 @@ MODEL_CLASSES: dict[str, type[AlbertPreTrainedModel]] = {
         AlbertForMultipleChoice,
         AlbertForTokenClassification,
         AlbertForQuestionAnswering,
+        AlbertForQuestionAnsweringBeam,
     )
 }

@@ -130,3 +130,32 @@ class QuestionAnsweringModelOutput(ModelOutput):
     end_logits: Tensor | None = None
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class QuestionAnsweringBeamOutput(ModelOutput):
+    """Of AlbertForQuestionAnsweringBeam.
+
+    Attributes:
+        loss: () float, where positions were given.
+        start_top_log_probs: (B, S) float32, of the S likeliest starts, likeliest first.
+        start_top_index: (B, S) int64, where they are, from the beginning of each sequence.
+        end_top_log_probs: (B, S*E) float32, of the E likeliest ends of each start: end j of start i at i*E + j.
+        end_top_index: (B, S*E) int64, where they are.
+        cls_logits: (B,) float32, large where the text does not answer.
+        start_log_probs: (B, L) float32, of every start, where positions were given.
+        end_log_probs: (B, L) float32, of every end, given the right start, where positions were given.
+        hidden_states: as BaseModelOutputWithPooling.
+        attentions: as BaseModelOutputWithPooling.
+    """
+
+    loss: Tensor | None = None
+    start_top_log_probs: Tensor | None = None
+    start_top_index: Tensor | None = None
+    end_top_log_probs: Tensor | None = None
+    end_top_index: Tensor | None = None
+    cls_logits: Tensor | None = None
+    start_log_probs: Tensor | None = None
+    end_log_probs: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
