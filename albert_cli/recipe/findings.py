@@ -43,7 +43,11 @@ _MUST_BE = {
     "model_attributes_type": "a mapping of keys",
     "dict_type": "a mapping of keys",
 }
-_EITHER: dict[Path, str] = {("model",): "text or a mapping of keys", ("data", "path"): "text or a list of texts"}
+_EITHER: dict[Path, str] = {
+    ("model",): "text or a mapping of keys",
+    ("data", "path"): "text or a list of texts",
+    ("train", "batch_size"): "a whole number or auto",
+}
 _LIMITS = {
     "greater_than": ("greater than", "gt"),
     "greater_than_equal": ("at least", "ge"),

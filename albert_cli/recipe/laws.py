@@ -14,6 +14,18 @@ from albert_cli.recipe.sections import BUILT_IN_DATA, SIZES, read_device
 
 Finding = tuple[Path, str]
 POSITIONS_OF_SIZES = 512
+TASKS_WITH_CLASSES = (
+    "cola",
+    "sst2",
+    "mrpc",
+    "qqp",
+    "mnli",
+    "qnli",
+    "rte",
+    "wnli",
+    "text-classification",
+    "python-docs",
+)
 
 
 def broken_laws(values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -28,6 +40,7 @@ def broken_laws(values: Mapping[str, Any]) -> Iterator[Finding]:
     if stage == "finetune":
         yield from _start(values)
         yield from _built_in_task(values)
+        yield from _class_weights(values)
 
 
 def missing_inputs(values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -78,6 +91,23 @@ def _training(train: Mapping[str, Any]) -> Iterator[Finding]:
     steps = _number(train, "max_steps")
     if steps is not None and warmup is not None and 0 < steps < warmup:
         yield ("train", "warmup_steps"), f"warmup_steps ({warmup}) is more than max_steps ({steps})"
+    yield from _batch(train)
+
+
+def _batch(train: Mapping[str, Any]) -> Iterator[Finding]:
+    size, whole = train.get("batch_size"), _number(train, "effective_batch")
+    if size == "auto" and whole is None:
+        yield ("train", "batch_size"), "auto needs effective_batch, the sequences of an optimiser step"
+    if whole is not None and _number(train, "accumulate", 1) != 1:
+        yield ("train", "accumulate"), "accumulate follows from effective_batch: give one of them"
+    if whole is not None and isinstance(size, int) and size > 0 and whole % size:
+        yield ("train", "effective_batch"), f"effective_batch ({whole}) is not a multiple of batch_size ({size})"
+
+
+def _class_weights(values: Mapping[str, Any]) -> Iterator[Finding]:
+    task = values.get("task")
+    if _section(values, "train").get("class_weights") is not None and task not in (None, *TASKS_WITH_CLASSES):
+        yield ("train", "class_weights"), f"is for texts with one class each ({', '.join(TASKS_WITH_CLASSES)})"
 
 
 def _architecture(model: Any) -> Iterator[Finding]:

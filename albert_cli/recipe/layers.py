@@ -12,10 +12,11 @@ from albert_cli.recipe.yaml_strict import Document, read_yaml
 
 # Choices of which a recipe has one. A layer that makes such a choice takes the whole group away from the layers below,
 # so that `--set train.max_steps=10` works on a recipe with epochs, and `--set data.path=x` on one with a hub data set.
-CHOICES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
-    "train": (frozenset({"epochs", "max_steps"}), frozenset({"epochs", "max_steps"})),
-    "data": (frozenset({"path", "dataset"}), frozenset({"path", "dataset", "config", "revision"})),
-}
+CHOICES: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
+    ("train", frozenset({"epochs", "max_steps"}), frozenset({"epochs", "max_steps"})),
+    ("train", frozenset({"accumulate", "effective_batch"}), frozenset({"accumulate", "effective_batch"})),
+    ("data", frozenset({"path", "dataset"}), frozenset({"path", "dataset", "config", "revision"})),
+)
 
 SHORTCUTS = {
     "out": "--out",
@@ -91,7 +92,7 @@ class Merged:
         return {dotted(path): self.origins[path].where for path, _ in leaves(self.values)}
 
     def _drop_other_choices(self, values: Mapping[str, Any]) -> None:
-        for name, (choosers, group) in CHOICES.items():
+        for name, choosers, group in CHOICES:
             section, below = values.get(name), self.values.get(name)
             if not isinstance(section, Mapping) or not isinstance(below, dict):
                 continue

@@ -17,9 +17,9 @@ A recipe is a YAML file for one stage. Every key that is not listed here is refu
 was probably meant. Values come from, lowest first: the defaults below, the recipe that `extends` names (and its
 parents), the file, and the command line (`--set key=value` and the options that are short for one key).
 
-Some keys exclude each other: `train.epochs` and `train.max_steps`; `data.path` and `data.dataset`. Who says one of them
-on the command line, or in a file that extends another, thereby takes back the other one, and with `data.path` or
-`data.dataset` also `data.config` and `data.revision`.
+Some keys exclude each other: `train.epochs` and `train.max_steps`; `train.accumulate` and `train.effective_batch`;
+`data.path` and `data.dataset`. Who says one of them on the command line, or in a file that extends another, thereby
+takes back the other one, and with `data.path` or `data.dataset` also `data.config` and `data.revision`.
 
 YAML is read by the rules of version 1.2: `1e-5` is a number, `no` and `on` are text. Duplicate keys, anchors, aliases,
 merge keys and tags are refused. Relative paths start at the working directory; the file that `extends` names is looked

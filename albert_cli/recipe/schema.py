@@ -21,8 +21,8 @@ from albert_cli.recipe.sections import (
     Text,
     Tokenizer,
     TokenizerRuntime,
-    Train,
 )
+from albert_cli.recipe.training import FinetuneTrain, Train
 
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio", "comet_ml", "aim", "clearml", "dvclive", "swanlab"]
 Task = Literal[
@@ -121,7 +121,7 @@ class FinetuneRecipe(RecipeBase):
     """Windows and answers of span tasks (squad, squad2, question-answering)."""
     tagging: Tagging = Tagging()
     """Tags of ner and token-classification."""
-    train: Train
+    train: FinetuneTrain
     """How the weights are found."""
     runtime: Runtime = Runtime()
     """The machine."""

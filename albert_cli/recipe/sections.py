@@ -287,54 +287,6 @@ class Objective(Section):
     """Whether random replacements may be special tokens, as in the original code."""
 
 
-class Train(Section):
-    """How the weights are found. Exactly one of `epochs` and `max_steps`."""
-
-    batch_size: Positive = 32
-    """Sequences in a micro-batch of one process; the effective batch is batch_size x accumulate x processes."""
-    accumulate: Positive = 1
-    """Micro-batches summed before an optimiser step."""
-    epochs: Annotated[float, Field(gt=0)] | None = None
-    """Passes over the training data; parts of a pass are allowed."""
-    max_steps: Positive | None = None
-    """Optimiser steps."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)]
-    """Highest learning rate, reached at the end of warm-up."""
-    learning_rate_for_batch: Positive | None = None
-    """Effective batch that `learning_rate` was chosen for; another one scales the rate by the root of their ratio.
-
-    null: no scaling.
-    """
-    optimizer: Literal["adamw", "lamb"] = "adamw"
-    """Update rule."""
-    bias_correction: bool = False
-    """Correct the moments of the first steps; the original code does not."""
-    beta2: Annotated[float, Field(gt=0, lt=1)] = 0.999
-    """Decay of the second moment."""
-    schedule: Literal["albert", "linear", "cosine", "constant"] = "albert"
-    """Learning rate over the steps after warm-up; `albert` is the original's polynomial decay to zero."""
-    warmup_steps: NotNegative = 0
-    """Optimiser steps of linear warm-up."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    """Decoupled decay; biases and layer norms are exempt."""
-    clip: Annotated[float, Field(gt=0)] | None = 1.0
-    """Largest global norm of the gradient; null never clips."""
-    dropout: DropoutRate | None = None
-    """Dropout of the encoder during this run; null takes the model's."""
-    classifier_dropout: DropoutRate | None = None
-    """Dropout before the task head during this run; null takes the model's."""
-    log_every: Positive = 50
-    """Steps between lines of metrics."""
-    eval_every: Positive | None = None
-    """Steps between evaluations; null evaluates at the end of every epoch, or of the run when max_steps is given."""
-    save_every: Positive | None = None
-    """Steps between checkpoints; null saves after every evaluation and at the end."""
-    keep: Positive = 2
-    """Newest checkpoints kept; the best and the last are never deleted."""
-    early_stop: Positive | None = None
-    """Stop after so many evaluations without a better score; null never stops early."""
-
-
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|\d+|-1")
 
 

@@ -15,7 +15,8 @@ from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.config import AlbertConfig
 from albert_cli.models.pretrained import LoadReport, load_pretrained
 from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe
-from albert_cli.recipe.sections import SIZES, ModelFields, Runtime, Train
+from albert_cli.recipe.sections import SIZES, ModelFields, Runtime
+from albert_cli.recipe.training import Train
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from torch import nn
 from torch.optim.optimizer import Optimizer
 
-from albert_cli.recipe.sections import Train
+from albert_cli.recipe.training import Train
 from albert_cli.training.optim import AlbertAdamW, Lamb, parameter_groups
 from albert_cli.training.schedule import learning_rate_factor
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from albert_cli.recipe.sections import Train
+from albert_cli.recipe.training import Train
 from albert_cli.report.console import Talk
 from albert_cli.stages.assemble import Assembled
 from albert_cli.stages.optimisation import TrainPlan

@@ -49,7 +49,7 @@ def test_five_mistakes_are_five_located_lines(folder: Path) -> None:
     assert problems[0].endswith("found the text 'sst'; did you mean 'sst2'?")
     assert problems[1:] == [
         "r.yaml:6 data.max_lenght no such key; did you mean 'max_length'?",
-        "r.yaml:8 train.batch_size must be a whole number, found the text '32'",
+        "r.yaml:8 train.batch_size must be a whole number or auto, found the text '32'",
         "r.yaml:10 train.epochs epochs and max_steps exclude each other: give one of them",
         "r.yaml:13 runtime.precision must be one of fp32, bf16, fp16, found the text 'bf61'; did you mean 'bf16'?",
     ]
@@ -141,9 +141,9 @@ def test_a_file_without_a_stage_is_refused(folder: Path, text: str, problem: str
         ("train.lr=1e-4", "--set train.lr no such key; did you mean 'train.learning_rate'?"),
         ("learning_rate=1e-4", "--set learning_rate no such key; did you mean 'train.learning_rate'?"),
         ("train.Batch-Size=3", "--set train.Batch-Size no such key; did you mean 'batch_size'?"),
-        ("train.batch_size=3.0", "--set train.batch_size must be a whole number, found 3.0"),
-        ("train.batch_size=true", "--set train.batch_size must be a whole number, found true"),
-        ("train.batch_size=", "--set train.batch_size must be a whole number, found nothing (null)"),
+        ("train.batch_size=3.0", "--set train.batch_size must be a whole number or auto, found 3.0"),
+        ("train.batch_size=true", "--set train.batch_size must be a whole number or auto, found true"),
+        ("train.batch_size=", "--set train.batch_size must be a whole number or auto, found nothing (null)"),
         ("train.learning_rate='1e-5'", "--set train.learning_rate must be a number, found the text '1e-5'"),
         ("train.learning_rate=.nan", "--set train.learning_rate must be a finite number, found nan"),
         ("train.bias_correction=no", "--set train.bias_correction must be true or false, found the text 'no'"),

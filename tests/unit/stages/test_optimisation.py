@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from torch import nn
 
-from albert_cli.recipe.sections import Train
+from albert_cli.recipe.training import Train
 from albert_cli.stages.optimisation import build_optimizer, build_schedule, plan_training, scaled_rate
 from albert_cli.training.optim import AlbertAdamW, Lamb
 
