@@ -59,6 +59,7 @@ def load_pretrained(
     dtype: str | torch.dtype | None = None,
     revision: str | None = None,
     ignore_mismatched_sizes: bool = False,
+    new_head: bool = False,
     config: AlbertConfig | None = None,
     add_pooling_layer: bool | None = None,
     **config_overrides: Any,
@@ -71,6 +72,7 @@ def load_pretrained(
         dtype: type of the weights; None or "auto" takes the config's, else the file's.
         revision: branch, tag or commit on the hub.
         ignore_mismatched_sizes: draw head weights of another shape anew instead of refusing them.
+        new_head: take embeddings, encoder and pooler alone, and draw the head anew even if the file has one.
         config: use this config instead of the file's.
         add_pooling_layer: of AlbertModel alone; None means True.
         config_overrides: fields of the config to set otherwise.
@@ -88,6 +90,8 @@ def load_pretrained(
     else:
         config = config.changed(**config_overrides)
     state = read_weights(directory)
+    if new_head:
+        state = {name: tensor for name, tensor in state.items() if name.removeprefix(PREFIX).startswith(_BACKBONE)}
     target = _dtype(dtype, config, state)
     with torch.device("meta"):  # no memory and no drawing for weights that the file holds
         model = cls(config) if add_pooling_layer is None else cls(config, add_pooling_layer)

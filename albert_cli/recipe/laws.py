@@ -38,7 +38,6 @@ def broken_laws(values: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _training(_section(values, "train"))
         yield from _processes(_section(values, "runtime"))
     if stage == "finetune":
-        yield from _start(values)
         yield from _built_in_task(values)
         yield from _class_weights(values)
 
@@ -50,7 +49,8 @@ def missing_inputs(values: Mapping[str, Any]) -> Iterator[Finding]:
         yield ("data", "path"), "is required: your files (or data.dataset, a hub name)"
     if stage == "pretrain" and not values.get("tokenizer"):
         yield ("tokenizer",), "is required: a tokenizer directory, a SentencePiece file or a run directory"
-    if stage == "finetune" and not values.get("tokenizer") and _is_written_out(values.get("model")):
+    starts = _section(values, "init").get("from") is not None
+    if stage == "finetune" and not values.get("tokenizer") and not starts and _is_written_out(values.get("model")):
         yield ("tokenizer",), "is required when model is a size or a mapping"
 
 
@@ -141,12 +141,6 @@ def _processes(runtime: Mapping[str, Any]) -> Iterator[Finding]:
         return
     if one_device:
         yield ("runtime", "nproc"), f"{processes} processes need a device each, and runtime.device names one ({device})"
-
-
-def _start(values: Mapping[str, Any]) -> Iterator[Finding]:
-    model = values.get("model")
-    if model is not None and not _is_written_out(model) and _section(values, "init").get("from") is not None:
-        yield ("init", "from"), "needs model to be a size or a mapping; model names weights already"
 
 
 def _built_in_task(values: Mapping[str, Any]) -> Iterator[Finding]:

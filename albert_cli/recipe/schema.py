@@ -109,7 +109,7 @@ class FinetuneRecipe(RecipeBase):
     model: Model
     """Directory, run directory or hub id of a model; or a size; or a mapping of architecture fields."""
     init: Init = Init()
-    """Where the weights come from when `model` is a size or a mapping."""
+    """Another place for the weights to come from, such as a run on another task."""
     tokenizer: Text | None = None
     """Tokenizer directory, SentencePiece file, run directory or hub id; null takes the model's.
 

@@ -103,7 +103,11 @@ class Init(Section):
     model_config = ConfigDict(serialize_by_alias=True)
 
     from_: Annotated[Text | None, Field(alias="from")] = None
-    """Model or run directory, or hub id, whose weights to start from; null draws new ones."""
+    """Model or run directory, or hub id, to start from.
+
+    Pretraining takes all its weights. Fine-tuning takes its encoder, and unless `model` is a size or a mapping its
+    architecture and tokenizer too, in place of those of `model`; the head of the task is drawn anew.
+    """
 
 
 class CorpusColumns(Section):

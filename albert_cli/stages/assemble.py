@@ -15,9 +15,10 @@ from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.config import AlbertConfig
 from albert_cli.models.pretrained import LoadReport, load_pretrained
 from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe
-from albert_cli.recipe.sections import SIZES, ModelFields, Runtime
+from albert_cli.recipe.sections import SIZES, ModelFields
 from albert_cli.recipe.training import Train
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
+from albert_cli.training.parts import freeze_parts
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def load_tokenizer(recipe: PretrainRecipe | FinetuneRecipe) -> AlbertTokenizer:
     """
     if recipe.tokenizer is not None:
         return read_tokenizer(recipe.tokenizer)
+    if recipe.init.from_ is not None:
+        return AlbertTokenizer.from_pretrained(resolve_model(recipe.init.from_))
     if isinstance(recipe.model, str) and not is_written_out(recipe.model):
         return AlbertTokenizer.from_pretrained(resolve_model(recipe.model))
     raise ModelError("no tokenizer for a model with new weights", hint="name one with --set tokenizer=DIR")
@@ -95,6 +98,8 @@ def build_model(
 ) -> Assembled:
     """Build the model of a recipe: new weights for a size or mapping, else those of the named model.
 
+    A fine-tuning recipe's ``init.from`` gives the encoder alone: what another task taught the head is of no use here.
+
     Args:
         recipe: what was asked for.
         kind: model class, with the head of the task.
@@ -105,16 +110,18 @@ def build_model(
         ModelError: the weights cannot be found or do not fit.
     """
     changes = {**dropouts(recipe.train), **(labels or {})}
+    if recipe.init.from_ is not None and isinstance(recipe, FinetuneRecipe):
+        return _prepared(_with_encoder_of(recipe.init.from_, recipe, kind, tokenizer, changes), recipe)
     if is_written_out(recipe.model):
         config = _written_out(recipe.model, tokenizer, changes)
         check_fit(tokenizer, config)
         check_length(recipe.data.max_length, config)
         torch.manual_seed(recipe.seed)
         if recipe.init.from_ is None:
-            return _prepared(Assembled(kind(config), None), recipe.runtime)
+            return _prepared(Assembled(kind(config), None), recipe)
         start = resolve_model(recipe.init.from_)
         model, report = load_pretrained(kind, start, config=config, ignore_mismatched_sizes=True)
-        return _prepared(_assembled(model, recipe.init.from_, report), recipe.runtime)
+        return _prepared(_assembled(model, recipe.init.from_, report), recipe)
     assert isinstance(recipe.model, str)
     torch.manual_seed(recipe.seed)
     model, report = load_pretrained(
@@ -122,7 +129,7 @@ def build_model(
     )
     check_fit(tokenizer, model.config)
     check_length(recipe.data.max_length, model.config)
-    return _prepared(_assembled(model, recipe.model, report), recipe.runtime)
+    return _prepared(_assembled(model, recipe.model, report), recipe)
 
 
 def dropouts(train: Train) -> dict[str, float]:
@@ -130,6 +137,8 @@ def dropouts(train: Train) -> dict[str, float]:
     changes: dict[str, float] = {}
     if train.dropout is not None:
         changes |= {"hidden_dropout_prob": train.dropout, "attention_probs_dropout_prob": train.dropout}
+    if train.attention_dropout is not None:
+        changes["attention_probs_dropout_prob"] = train.attention_dropout
     if train.classifier_dropout is not None:
         changes["classifier_dropout_prob"] = train.classifier_dropout
     return changes
@@ -149,7 +158,28 @@ def _assembled(model: AlbertPreTrainedModel, start: str, report: LoadReport) -> 
     return Assembled(model, start, tuple(drawn))
 
 
-def _prepared(assembled: Assembled, runtime: Runtime) -> Assembled:
-    if runtime.recompute:
+def _with_encoder_of(
+    start: str,
+    recipe: FinetuneRecipe,
+    kind: type[AlbertPreTrainedModel],
+    tokenizer: AlbertTokenizer,
+    changes: Mapping[str, Any],
+) -> Assembled:
+    """The encoder and pooler of a trained model, whatever its head, below a head drawn anew."""
+    folder = resolve_model(start)
+    if is_written_out(recipe.model):
+        config = _written_out(recipe.model, tokenizer, changes)
+    else:
+        config = AlbertConfig.from_pretrained(folder).changed(**changes)
+    check_fit(tokenizer, config)
+    check_length(recipe.data.max_length, config)
+    torch.manual_seed(recipe.seed)
+    model, report = load_pretrained(kind, folder, config=config, dtype="float32", new_head=True)
+    return _assembled(model, start, report)
+
+
+def _prepared(assembled: Assembled, recipe: PretrainRecipe | FinetuneRecipe) -> Assembled:
+    freeze_parts(assembled.model, recipe.train.freeze)
+    if recipe.runtime.recompute:
         assembled.model.gradient_checkpointing_enable()
     return assembled

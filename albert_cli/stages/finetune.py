@@ -91,14 +91,15 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     if cut:
         talk.say(f"{cut:.1%} of the training rows are cut to {recipe.data.max_length} tokens")
     world = recipe.runtime.nproc if options.dry_run else accelerator.num_processes
-    plan = plan_training(recipe.train, epoch_size=len(train_examples), world_size=world)
+    on_gpu = accelerator.device.type == "cuda"
+    plan = plan_training(recipe.train, epoch_size=len(train_examples), world_size=world, on_gpu=on_gpu)
     say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=len(train_examples))
     if options.dry_run:
         return {"command": "finetune", "dry_run": True, "max_steps": plan.max_steps}
     source = FinetuneSource(
         train_examples,
-        recipe.train.batch_size,
-        accumulate=recipe.train.accumulate,
+        plan.batch_size,
+        accumulate=plan.accumulate,
         rank=accelerator.process_index,
         world_size=world,
         seed=recipe.seed,

@@ -10,9 +10,14 @@ from functools import partial
 from torch import nn
 from torch.optim.optimizer import Optimizer
 
-from albert_cli.recipe.training import Train
+from albert_cli.errors import UsageError
+from albert_cli.recipe.training import FinetuneTrain, Train
 from albert_cli.training.optim import AlbertAdamW, Lamb, parameter_groups
+from albert_cli.training.parts import rates_by_part, split_by_rate
 from albert_cli.training.schedule import learning_rate_factor
+
+# Micro-batch that `auto` starts from where running out of memory cannot be survived; what a processor's caches like.
+_CPU_MICRO_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,8 @@ class TrainPlan:
     """What a run is going to do.
 
     Attributes:
+        batch_size: examples of a micro-batch.
+        accumulate: micro-batches of an update on each process.
         effective_batch: examples of one update, over all processes and micro-batches.
         max_steps: updates of the whole run.
         steps_per_epoch: updates that see every example once, as a real number.
@@ -28,6 +35,8 @@ class TrainPlan:
         save_every: updates between checkpoints.
     """
 
+    batch_size: int
+    accumulate: int
     effective_batch: int
     max_steps: int
     steps_per_epoch: float
@@ -36,20 +45,52 @@ class TrainPlan:
     save_every: int
 
 
-def plan_training(train: Train, *, epoch_size: int, world_size: int) -> TrainPlan:
+def micro_batches(train: Train, *, world_size: int, on_gpu: bool = False) -> tuple[int, int]:
+    """Examples of a micro-batch, and micro-batches of an update on each process.
+
+    Args:
+        train: the recipe's section.
+        world_size: processes.
+        on_gpu: where memory runs short in a way that the loop survives, ``auto`` begins with the whole batch.
+
+    Raises:
+        UsageError: the whole batch cannot be divided so.
+    """
+    size, whole = train.batch_size, train.effective_batch
+    if whole is None:
+        assert isinstance(size, int)
+        return size, train.accumulate
+    if whole % world_size or (isinstance(size, int) and whole % (size * world_size)):
+        cut = f"{world_size} processes" + (f" x batch_size {size}" if isinstance(size, int) else "")
+        raise UsageError(
+            f"train.effective_batch {whole} is not a multiple of {cut}", hint="choose numbers that divide each other"
+        )
+    mine = whole // world_size
+    if isinstance(size, int):
+        return size, mine // size
+    most = mine if on_gpu else min(mine, _CPU_MICRO_BATCH)
+    found = next(number for number in range(most, 0, -1) if mine % number == 0)
+    return found, mine // found
+
+
+def plan_training(train: Train, *, epoch_size: int, world_size: int, on_gpu: bool = False) -> TrainPlan:
     """Work out steps, batch and learning rate.
 
     Args:
         train: the recipe's section.
         epoch_size: examples of the first epoch.
         world_size: processes.
+        on_gpu: as for `micro_batches`.
     """
-    effective = train.batch_size * train.accumulate * world_size
+    batch_size, accumulate = micro_batches(train, world_size=world_size, on_gpu=on_gpu)
+    effective = batch_size * accumulate * world_size
     per_epoch = epoch_size / effective
     steps = train.max_steps if train.max_steps is not None else max(1, math.ceil((train.epochs or 0) * per_epoch))
     whole_epoch = steps if train.max_steps is not None else max(1, round(per_epoch))
     eval_every = min(train.eval_every or whole_epoch, steps)
     return TrainPlan(
+        batch_size=batch_size,
+        accumulate=accumulate,
         effective_batch=effective,
         max_steps=steps,
         steps_per_epoch=per_epoch,
@@ -69,6 +110,15 @@ def scaled_rate(train: Train, effective_batch: int) -> float:
 def build_optimizer(model: nn.Module, train: Train, *, learning_rate: float) -> Optimizer:
     """Make the optimiser of a recipe over a model's trainable parameters."""
     groups = parameter_groups(model, train.weight_decay)
+    if isinstance(train, FinetuneTrain) and (train.layer_decay != 1 or train.head_learning_rate is not None):
+        head = train.head_learning_rate
+        rate = rates_by_part(
+            learning_rate=learning_rate,
+            num_groups=model.config.num_hidden_groups,  # type: ignore[union-attr, arg-type]
+            layer_decay=train.layer_decay,
+            head_learning_rate=None if head is None else head * learning_rate / train.learning_rate,
+        )
+        groups = split_by_rate(model, groups, rate, usual=learning_rate)
     kind = Lamb if train.optimizer == "lamb" else AlbertAdamW
     return kind(
         groups,

@@ -19,10 +19,12 @@ def say_plan(
         f"{config.vocab_size:,} pieces, {assembled.model.num_parameters():,} parameters, {start}"
     )
     if assembled.new_weights and assembled.start:
-        talk.say(f"drawn anew, not in {assembled.start}: {', '.join(assembled.new_weights)}")
+        talk.say(f"drawn anew, not taken from {assembled.start}: {', '.join(assembled.new_weights)}")
+    frozen = sum(weight.numel() for weight in assembled.model.parameters() if not weight.requires_grad)
+    if frozen:
+        talk.say(f"frozen: {', '.join(train.freeze)} ({frozen:,} parameters)")
     talk.say(
-        f"batch: {plan.effective_batch} = {train.batch_size} x {train.accumulate} micro-batches "
-        f"x {world_size} processes"
+        f"batch: {plan.effective_batch} = {plan.batch_size} x {plan.accumulate} micro-batches x {world_size} processes"
     )
     talk.say(
         f"steps: {plan.max_steps:,} ({plan.max_steps / plan.steps_per_epoch:.2f} passes over {examples:,} examples), "

@@ -22,7 +22,7 @@ from albert_cli.stages.assemble import Assembled, build_model, load_tokenizer
 from albert_cli.stages.corpus_source import example_law, token_shards
 from albert_cli.stages.finish import finish_run
 from albert_cli.stages.follow import Measured, Window
-from albert_cli.stages.optimisation import TrainPlan, plan_training
+from albert_cli.stages.optimisation import TrainPlan, micro_batches, plan_training
 from albert_cli.stages.plan_report import say_plan
 from albert_cli.stages.session import Session, open_session, start_processes
 from albert_cli.stages.training_run import Work, run_training
@@ -32,6 +32,7 @@ from albert_cli.training.objectives import PretrainingObjective
 
 # Examples that a held-out measurement looks at, so that it stays short beside the training.
 _HELD_OUT_EXAMPLES = 4096
+_HELD_OUT_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
         shards = token_shards(recipe.data, tokenizer, talk)
     world = recipe.runtime.nproc if options.dry_run else accelerator.num_processes
     rank = accelerator.process_index
-    plan, data = _prepare(recipe, shards, tokenizer, world_size=world, rank=rank)
+    on_gpu = accelerator.device.type == "cuda"
+    plan, data = _prepare(recipe, shards, tokenizer, world_size=world, rank=rank, on_gpu=on_gpu)
     say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=_epoch_size(data))
     if options.dry_run:
         return {"command": "pretrain", "dry_run": True, "max_steps": plan.max_steps}
@@ -88,19 +90,22 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
 
 
 def _prepare(
-    recipe: PretrainRecipe, shards: Shards, tokenizer: AlbertTokenizer, *, world_size: int, rank: int
+    recipe: PretrainRecipe, shards: Shards, tokenizer: AlbertTokenizer, *, world_size: int, rank: int, on_gpu: bool
 ) -> tuple[TrainPlan, PretrainingData]:
     law = example_law(recipe, tokenizer)
     train, kept = split_documents(shards, held_out=recipe.data.held_out, seed=recipe.seed)
-    batches = {"batch_size": recipe.train.batch_size, "accumulate": recipe.train.accumulate}
+    batch_size, accumulate = micro_batches(recipe.train, world_size=world_size, on_gpu=on_gpu)
+    batches = {"batch_size": batch_size, "accumulate": accumulate}
     first = PretrainingSource(shards, train, law=law, max_steps=1, rank=rank, world_size=world_size, **batches)
-    plan = plan_training(recipe.train, epoch_size=len(first.plan(0)), world_size=world_size)
+    plan = plan_training(recipe.train, epoch_size=len(first.plan(0)), world_size=world_size, on_gpu=on_gpu)
     source = PretrainingSource(
         shards, train, law=law, max_steps=plan.max_steps, rank=rank, world_size=world_size, **batches
     )
     counts = shards.piece_counts(train) + 1.0
     unigram = torch.from_numpy(np.log(counts / counts.sum())).float()
-    held_out = held_out_batches(shards, kept, law=law, batch_size=recipe.train.batch_size, limit=_HELD_OUT_EXAMPLES)
+    held_out = held_out_batches(
+        shards, kept, law=law, batch_size=min(batch_size, _HELD_OUT_BATCH), limit=_HELD_OUT_EXAMPLES
+    )
     return plan, PretrainingData(shards, source, held_out, unigram)
 
 

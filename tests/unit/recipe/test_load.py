@@ -181,7 +181,15 @@ def test_set_is_checked_like_a_file(override: str, problem: str) -> None:
         (["data.dataset=glue", "data.path=x"], "data.path path and dataset exclude each other: give one of them"),
         (["data.config=sst2"], "data.config belongs to a hub data set, and data.dataset names none"),
         (["model=tiny"], "tokenizer is required when model is a size or a mapping"),
-        (["init.from=runs/x"], "init.from needs model to be a size or a mapping; model names weights already"),
+        (["train.batch_size=auto"], "train.batch_size auto needs effective_batch, the sequences of an optimiser step"),
+        (
+            ["train.effective_batch=20", "train.batch_size=8"],
+            "effective_batch (20) is not a multiple of batch_size (8)",
+        ),
+        (
+            ["train.class_weights=balanced", "task=stsb"],
+            "(cola, sst2, mrpc, qqp, mnli, qnli, rte, wnli, text-classification, python-docs)",
+        ),
         (
             ["model={hidden_size: 10, num_attention_heads: 3}", "tokenizer=t"],
             "is not a multiple of num_attention_heads (3)",

@@ -102,8 +102,9 @@ def test_a_written_out_model_takes_weights_that_fit(tiny_tokenizer: Path, tiny_m
     fields = {name: getattr(AlbertConfig.from_pretrained(folder), name) for name in (*FIELDS, "num_hidden_groups")}
     mine = recipe(tiny_tokenizer, model=fields, init={"from": str(folder)})
     built = build_model(mine, AlbertForSequenceClassification, tokenizer=load_tokenizer(mine))
-    assert built.new_weights == ()
+    assert built.new_weights == ("classifier.bias", "classifier.weight")
     there = AlbertForSequenceClassification.from_pretrained(folder)
+    assert not torch.equal(built.model.classifier.weight, there.classifier.weight)
     assert torch.equal(built.model.get_input_embeddings().weight, there.get_input_embeddings().weight)
 
 
