@@ -1,0 +1,1 @@
+"""Checkpoint formats: reading, writing, and the names that tie them together."""
