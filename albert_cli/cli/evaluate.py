@@ -55,6 +55,16 @@ def evaluate(
         list[str] | None,
         typer.Option("--fail-under", metavar="METRIC=VALUE", help="Exit with 5 when a score is lower; repeatable."),
     ] = None,
+    errors: Annotated[
+        int, typer.Option("--errors", metavar="N", min=0, help="List the worst N rows of each split, decoded.")
+    ] = 0,
+    details: Annotated[
+        bool,
+        typer.Option("--details", metavar="", help="Show confused classes, calibration, and scores by length of rows."),
+    ] = False,
+    official: Annotated[
+        bool, typer.Option("--official", metavar="", help="Compute the scores through the evaluate library.")
+    ] = False,
     set_: SetOption = None,
     json: JsonOption = False,
     device: DeviceOption = None,
@@ -65,7 +75,7 @@ def evaluate(
     debug: DebugOption = False,
 ) -> int | None:
     """Score a model, or saved predictions without any model."""
-    from albert_cli.recipe.requests import RunOptions
+    from albert_cli.recipe.requests import EvalOptions, RunOptions
 
     if predictions is not None and model is not None:
         raise UsageError("--predictions and --model exclude each other (albert eval)", hint="give one of them")
@@ -82,6 +92,7 @@ def evaluate(
         shortcuts=shortcuts(device=device, precision=precision, nproc=nproc, threads=threads),
         predictions=predictions,
         fail_under=limits,
+        shown=EvalOptions(errors=errors, details=details, official=official),
         options=RunOptions(json=json, quiet=quiet, debug=debug),
     )
 

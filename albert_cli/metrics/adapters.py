@@ -1,15 +1,20 @@
-"""Our metrics for users of the ``evaluate`` library.
+"""Our metrics for users of the ``evaluate`` library, and metrics of that library for our recipes.
 
-``evaluate.load("accuracy")`` downloads and runs a script (or runs one found in the working directory); these are the
-same scores as objects, which need neither network nor disk. The import of ``evaluate`` waits until one is asked for.
+``evaluate.load("accuracy")`` downloads and runs a script, or runs one found in the working directory. `evaluate_metric`
+gives our scores as objects of that library, which need neither network nor disk. `load_metric` runs foreign code where
+its place is spelt out, and only there. The import of ``evaluate`` waits until one of them is asked for.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
+from albert_cli.errors import DataError, UsageError
+from albert_cli.files.text import safe_line
 from albert_cli.metrics.glue import METRICS
 from albert_cli.metrics.squad import official_percent
 
@@ -37,6 +42,96 @@ def evaluate_metric(name: str) -> Any:
     if name not in METRICS:
         raise ValueError(f"no metric {name!r}; known: {', '.join([*METRICS, *_SQUAD])}")
     return _metric_class(name)(keep_in_memory=True)
+
+
+def metric_source(name: str) -> Literal["ours", "file", "hub"]:
+    """Where a metric that a recipe names comes from.
+
+    Args:
+        name: as `evaluate_metric` takes it; a path that begins with ``/``, ``./`` or ``../``; or ``owner/name`` on
+            the hub (the library's own ones are ``evaluate-metric/accuracy`` and so on).
+
+    Raises:
+        UsageError: none of these. A bare name is never looked up in the working directory.
+    """
+    if name in METRICS or name in _SQUAD:
+        return "ours"
+    if name.startswith(("/", "./", "../")):
+        if not Path(name).exists():
+            raise UsageError(f"no file or folder {safe_line(name)} (metrics)", hint="check the path")
+        return "file"
+    if name.count("/") != 1 or "\\" in name or not all(name.split("/")):
+        raise UsageError(
+            f"no metric {safe_line(name)!r} (metrics)",
+            hint=f"ours are {', '.join((*METRICS, *_SQUAD))}; others by place: ./my_metric.py, or owner/name on the hub",
+        )
+    if Path(name).exists():
+        raise UsageError(
+            f"{safe_line(name)} is a folder here and may be a name on the hub (metrics)",
+            hint=f"write ./{safe_line(name)} for the folder, or work in another directory",
+        )
+    return "hub"
+
+
+def load_metric(name: str) -> Any:
+    """A metric that a recipe names, as an ``evaluate`` module. Files and hub names run the code that stands there.
+
+    Raises:
+        UsageError: as `metric_source` says.
+        DataError: it cannot be loaded.
+    """
+    if metric_source(name) == "ours":
+        return evaluate_metric(name)
+    import evaluate
+
+    try:
+        return evaluate.load(name, keep_in_memory=True)
+    except Exception as error:  # code of others may raise anything
+        raise DataError(
+            f"the metric {safe_line(name)} cannot be loaded: {_reason(error)}",
+            hint="check the name; a metric of the hub is downloaded once while online",
+        ) from error
+
+
+def metric_values(metric: Any, name: str, *, predictions: Any, references: Any) -> dict[str, float]:
+    """Compute a loaded metric.
+
+    Args:
+        metric: of `load_metric`.
+        name: as the recipe has it.
+        predictions: N predictions, in the form that the metric takes.
+        references: N right answers.
+
+    Returns:
+        Numbers among its results, by ``stem.key``, for ``./my/metric.py`` and ``owner/metric`` alike ``metric.key``.
+
+    Raises:
+        DataError: it fails on these predictions, or gives no number.
+    """
+    try:
+        found: Mapping[str, Any] = metric.compute(predictions=predictions, references=references) or {}
+    except Exception as error:  # code of others may raise anything
+        raise DataError(
+            f"the metric {safe_line(name)} failed: {_reason(error)}",
+            hint="it may want predictions of another form; take it out of metrics",
+        ) from error
+    stem = Path(name).stem
+    values = {f"{stem}.{key}": _number(value) for key, value in found.items()}
+    numbers = {key: value for key, value in values.items() if value is not None}
+    if not numbers:
+        raise DataError(f"the metric {safe_line(name)} gives no number", hint="take it out of metrics")
+    return numbers
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str | bool) or value is None:
+        return None
+    array = np.asarray(value)
+    return float(array.reshape(())) if array.size == 1 and array.dtype.kind in "iuf" else None
+
+
+def _reason(error: Exception) -> str:
+    return safe_line(str(error) or type(error).__name__, limit=200)
 
 
 def _metric_class(name: str) -> Any:

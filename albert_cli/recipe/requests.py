@@ -38,6 +38,21 @@ class RunOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvalOptions:
+    """What `albert eval` says besides the scores.
+
+    Args:
+        errors: how many of the worst rows to list.
+        details: confusions, calibration, and scores by length.
+        official: compute the scores through our modules of the ``evaluate`` library.
+    """
+
+    errors: int = 0
+    details: bool = False
+    official: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRequest:
     """One call of `albert run`.
 

@@ -121,6 +121,12 @@ class FinetuneRecipe(RecipeBase):
     """Windows and answers of span tasks (squad, squad2, question-answering)."""
     tagging: Tagging = Tagging()
     """Tags of ner and token-classification."""
+    metrics: list[Text] = Field(default_factory=list)
+    """More metrics for the final scores: names of ours, or modules of the `evaluate` library by their place.
+
+    A place is a path (`./my_metric.py`, `/metrics/mine`) or a name of the hub (`evaluate-metric/accuracy`); the code
+    that stands there is run. A bare name never runs a file of the working directory.
+    """
     train: FinetuneTrain
     """How the weights are found."""
     runtime: Runtime = Runtime()

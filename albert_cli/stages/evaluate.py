@@ -9,10 +9,13 @@ from typing import Any
 from albert_cli.errors import DataError, ThresholdError, UsageError
 from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.config import AlbertConfig
-from albert_cli.recipe.requests import RunOptions
+from albert_cli.recipe.requests import EvalOptions, RunOptions
 from albert_cli.report.card import Score, score_text
-from albert_cli.report.console import Talk, result_json, result_text
+from albert_cli.report.console import Talk, result_json, result_table, result_text
+from albert_cli.report.tables import Table
 from albert_cli.stages.answering import ask
+from albert_cli.stages.breakdown import details, mistakes
+from albert_cli.stages.official import load_metrics, own_metrics, through_evaluate
 from albert_cli.stages.target import Target, load_trained, read_target
 from albert_cli.stages.tasks.open import open_task
 from albert_cli.stages.tasks.protocol import Task, scored_examples
@@ -30,9 +33,21 @@ def run(
     shortcuts: Mapping[str, Any],
     predictions: Path | None,
     fail_under: Mapping[str, float],
+    shown: EvalOptions,
     options: RunOptions,
 ) -> int:
     """Score and print.
+
+    Args:
+        target: recipe, run directory or model directory.
+        model: ``--model``.
+        recipe: ``--recipe``.
+        overrides: ``--set``.
+        shortcuts: values of the recipe that options gave.
+        predictions: saved predictions to score instead of a model's.
+        fail_under: limits by name of the score.
+        shown: what to say besides the scores.
+        options: how to go about it.
 
     Returns:
         Exit code 0.
@@ -50,15 +65,20 @@ def run(
             shortcuts=shortcuts,
             needs_model=predictions is None,
         )
-        scores = _score_file(found, predictions, talk) if predictions is not None else _score_model(found, talk)
+        metrics = load_metrics(found.recipe.metrics, talk)
+        if predictions is not None:
+            task, answers = _saved_answers(found, predictions, talk)
+        else:
+            task, answers = _ask_model(found, talk)
+        scores = _scores(task, answers, metrics, official=shown.official)
         _check_names(scores, fail_under)
         if talk.is_main:
-            _show(found, scores, options)
+            _show(task, answers, scores, shown, options)
         _check_limits(scores, fail_under)
     return 0
 
 
-def _score_model(found: Target, talk: Talk) -> list[Score]:
+def _ask_model(found: Target, talk: Talk) -> tuple[Task, dict[str, Any]]:
     runtime = found.recipe.runtime
     check_world(runtime.nproc)
     set_threads(runtime.threads)
@@ -70,8 +90,7 @@ def _score_model(found: Target, talk: Talk) -> list[Score]:
         model, tokenizer, task = open_scored(found, talk)
         model.set_attention(runtime.attention)
         encoded = scored_examples(task, task.encode(tokenizer, task.dev_splits))
-        answers = ask(model, task, encoded, accelerator=placement.accelerator)
-        return [one for split, said in answers.items() for one in task.scores_with_intervals(split, said)]
+        return task, ask(model, task, encoded, accelerator=placement.accelerator)
     finally:
         leave_processes()
 
@@ -90,24 +109,49 @@ def open_scored(found: Target, talk: Talk) -> tuple[AlbertPreTrainedModel, Alber
     return model, tokenizer, task
 
 
-def _score_file(found: Target, predictions: Path, talk: Talk) -> list[Score]:
+def _saved_answers(found: Target, predictions: Path, talk: Talk) -> tuple[Task, dict[str, Any]]:
     task = open_task(found.recipe, talk)
     if not task.dev_splits:
         raise DataError(f"the data of {task.name} has no rows to score", hint="name one with data.split.dev")
     split = next((name for name in task.dev_splits if name == predictions.stem), task.dev_splits[0])
-    return task.scores_with_intervals(split, task.saved_answers(split, predictions))
+    return task, {split: task.saved_answers(split, predictions)}
 
 
-def _show(found: Target, scores: Sequence[Score], options: RunOptions) -> None:
+def _scores(task: Task, answers: Mapping[str, Any], metrics: Mapping[str, Any], *, official: bool) -> list[Score]:
+    scores: list[Score] = []
+    for split, said in answers.items():
+        found = task.scores_with_intervals(split, said)
+        scores += through_evaluate(task, split, said, found) if official else found
+        scores += own_metrics(task, split, said, metrics)
+    return scores
+
+
+def _show(
+    task: Task, answers: Mapping[str, Any], scores: Sequence[Score], shown: EvalOptions, options: RunOptions
+) -> None:
+    tables: list[Table] = []
+    more: dict[str, dict[str, Any]] = {}
+    for split, said in answers.items():
+        if shown.details:
+            found, values = details(task, split, said)
+            tables += found
+            more.setdefault("details", {})[split] = values
+        if shown.errors:
+            worst, rows = mistakes(task, split, said, shown.errors)
+            tables.append(worst)
+            more.setdefault("errors", {})[split] = rows
     if options.json:
         by_split: dict[str, dict[str, Any]] = {}
         for one in scores:
             entry = {"value": one.value, "low": one.low, "high": one.high, "n": one.num_examples}
             by_split.setdefault(one.split, {})[one.name] = entry
-        result_json({"command": "eval", "task": found.recipe.task, "scores": by_split})
+        result_json({"command": "eval", "task": task.name, "scores": by_split, **more})
         return
     for one in scores:
         result_text(f"{one.split}\t{one.name}\t{score_text(one)}\tn = {one.num_examples}")
+    for table in tables:
+        result_text("")
+        result_table(table)
 
 
 def _check_names(scores: Sequence[Score], limits: Mapping[str, float]) -> None:

@@ -20,6 +20,7 @@ from albert_cli.stages.answering import ask, by_split
 from albert_cli.stages.assemble import Assembled, build_model, load_tokenizer
 from albert_cli.stages.finish import finish_run
 from albert_cli.stages.follow import Measured, Window
+from albert_cli.stages.official import final_scores, load_metrics
 from albert_cli.stages.optimisation import plan_training
 from albert_cli.stages.plan_report import say_plan
 from albert_cli.stages.session import Session, open_session, start_processes
@@ -83,6 +84,7 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     tokenizer = load_tokenizer(recipe)
     with accelerator.local_main_process_first():
         task = open_task(recipe, talk)
+    metrics = load_metrics(recipe.metrics, talk)
     assembled = build_model(recipe, task.model_class, tokenizer=tokenizer, labels=task.head_fields())
     encoded = task.encode(tokenizer, list(task.splits))
     train_examples = _training_examples(task, encoded)
@@ -104,6 +106,7 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
         world_size=world,
         seed=recipe.seed,
         max_steps=plan.max_steps,
+        grouped=recipe.data.order == "grouped",
     )
     with open_session(loaded, options, talk=talk, accelerator=accelerator) as session:
         work = Work(
@@ -119,7 +122,7 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
             train_line=_train_line,
         )
         trained = run_training(session, recipe, work)
-        return _finish(session, work, assembled, trained, task, encoded)
+        return _finish(session, work, assembled, trained, task, encoded, metrics)
 
 
 def _training_examples(task: Task, encoded: dict[str, Examples]) -> Examples:
@@ -159,6 +162,7 @@ def _finish(
     trained: Any,
     task: Task,
     encoded: dict[str, Examples],
+    metrics: dict[str, Any],
 ) -> dict[str, Any]:
     """Score the best weights with intervals, write predictions of dev and test, the model and its card."""
     splits = {name: encoded[name] for name in (*task.dev_splits, *task.test_splits)}
@@ -170,7 +174,7 @@ def _finish(
         if session.run.writes:
             task.write(session.run.predictions_path(""), split, said)
         if encoded[split].is_labelled:
-            scores += task.scores_with_intervals(split, said)
+            scores += final_scores(task, split, said, metrics, session.talk)
     for found in scores:
         session.talk.say(f"{found.split}  {found.name}  {score_text(found)}  (n = {found.num_examples:,})")
     trivial = task.baseline(best_split)

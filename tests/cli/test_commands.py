@@ -10,7 +10,7 @@ import pytest
 
 from albert_cli import __version__
 from albert_cli.recipe.load import LoadedRecipe
-from albert_cli.recipe.requests import DEFAULT_MODEL, RunOptions, RunRequest
+from albert_cli.recipe.requests import DEFAULT_MODEL, EvalOptions, RunOptions, RunRequest
 
 
 def test_finetune_hands_over_recipe_and_options(albert: Any, stage: Any, recipes: Path) -> None:
@@ -106,7 +106,21 @@ def test_a_dry_run_starts_no_processes(albert: Any, stage: Any, recipes: Path) -
 def test_eval_hands_over_everything(albert: Any, stage: Any) -> None:
     calls = stage("albert_cli.stages.evaluate")
     outcome = albert(
-        "eval", "T", "--model", "M", "--recipe", "R", "--fail-under", "f1=0.5", "--set", "a=1", "--device", "0"
+        "eval",
+        "T",
+        "--model",
+        "M",
+        "--recipe",
+        "R",
+        "--fail-under",
+        "f1=0.5",
+        "--set",
+        "a=1",
+        "--device",
+        "0",
+        "--errors",
+        "3",
+        "--details",
     )
     assert outcome.code == 0
     assert calls == [
@@ -119,6 +133,7 @@ def test_eval_hands_over_everything(albert: Any, stage: Any) -> None:
                 "shortcuts": {"runtime.device": "0"},
                 "predictions": None,
                 "fail_under": {"f1": 0.5},
+                "shown": EvalOptions(errors=3, details=True),
                 "options": RunOptions(),
             },
         )

@@ -123,6 +123,27 @@ def read_predictions(path: Path, dataset: Any, *, spec: TaskSpec, label_names: S
     return np.asarray([by_id[str(identifier)] for identifier in ids])
 
 
+def read_class_scores(path: Path, dataset: Any, *, label_names: Sequence[str]) -> np.ndarray | None:
+    """Read the ``scores`` of a file that `read_predictions` has read already.
+
+    Returns:
+        (N, C) float64 probabilities in the order of the split's rows; None where a class or a row has none.
+    """
+    if not label_names or table_format(path) == ".tsv":
+        return None
+    table = read_jsonl(path)
+    if "scores" not in table.columns:
+        return None
+    key = "index" if "index" in table.columns else "id"
+    by_id = {str(name): scores for name, scores in zip(table.columns[key], table.columns["scores"], strict=True)}
+    ids = dataset[:]["idx" if key == "index" or "id" not in dataset.features else "id"]
+    try:
+        found = [[float(by_id[str(name)][label]) for label in label_names] for name in ids]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return np.asarray(found) if np.isfinite(found).all() else None
+
+
 def references(dataset: Any, *, spec: TaskSpec) -> np.ndarray:
     """The true labels of a labelled split, in the form that `metrics.glue.compute_metrics` takes.
 

@@ -21,6 +21,7 @@ from albert_cli.data.tasks.load import TaskData, load_records, load_rows, load_t
 from albert_cli.data.tasks.predictions import (
     prediction_rows,
     predictions_table,
+    read_class_scores,
     read_predictions,
     references,
     write_predictions,
@@ -33,7 +34,9 @@ from albert_cli.models.config import AlbertConfig
 from albert_cli.models.heads import AlbertForSequenceClassification
 from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.card import Score
+from albert_cli.stages.tasks.facts import Comparison, Facts
 from albert_cli.stages.tasks.protocol import Answers, Baseline, Mistake, labels_of
+from albert_cli.stages.tasks.text_facts import logits_of, text_facts
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.evaluation import Evaluation
 from albert_cli.training.objectives import ClassificationObjective, Objective
@@ -204,7 +207,20 @@ class TextTask:
         """Read predictions that we or the leaderboard's form wrote."""
         rows = self.splits[split]
         said = read_predictions(path, rows, spec=self.spec, label_names=self.data.label_names)
-        return TextAnswers(float("nan"), said)
+        shares = read_class_scores(path, rows, label_names=self.data.label_names)
+        return TextAnswers(float("nan"), said, None if shares is None else logits_of(self.spec, shares))
+
+    def facts(self, split: str, answers: TextAnswers) -> Facts:
+        """Lengths, confidence and confusions."""
+        shares = None if answers.logits is None else class_scores(self.spec, answers.logits)
+        return text_facts(self.spec, self.splits[split], self._labels(split), answers.predictions, shares)
+
+    def comparison(self, split: str, answers: TextAnswers) -> Comparison:
+        """Class numbers, scores, or rows of 0 and 1."""
+        chosen = TASK_METRICS[self.name]
+        suffix = metric_suffix(self.spec, split)
+        said, true = answers.predictions.tolist(), self._labels(split).tolist()
+        return Comparison((*chosen.official, *chosen.extra), said, true, suffix)
 
     def worst(self, split: str, answers: TextAnswers, limit: int) -> list[Mistake]:
         """Rows answered wrongly (numbers: farthest off), by their loss."""
