@@ -11,6 +11,7 @@ import numpy as np
 
 from albert_cli.data.batching import PackedBatch, plan_token_batches
 from albert_cli.data.examples import Examples
+from albert_cli.data.grouping import GroupedOrder
 from albert_cli.data.sampler import ExampleStream, micro_batch_starts
 
 
@@ -38,6 +39,7 @@ class FinetuneSource:
         world_size: number of processes.
         seed: of the order.
         max_steps: optimiser steps of the run.
+        grouped: whether similar lengths are computed together.
 
     Raises:
         ValueError: no rows, or rows without a label.
@@ -53,6 +55,7 @@ class FinetuneSource:
         world_size: int = 1,
         seed: int,
         max_steps: int,
+        grouped: bool = False,
     ) -> None:
         if len(examples) == 0 or not examples.is_labelled:
             raise ValueError("training needs examples, and a label on each")
@@ -63,6 +66,8 @@ class FinetuneSource:
         self.world_size = world_size
         self.max_steps = max_steps
         self._stream = ExampleStream(_SameSize(len(examples)), seed=seed)
+        whole = batch_size * accumulate * world_size
+        self._groups = GroupedOrder(self._stream, examples.lengths, batch=whole, seed=seed) if grouped else None
 
     def __len__(self) -> int:
         return self.max_steps
@@ -73,11 +78,14 @@ class FinetuneSource:
         starts = micro_batch_starts(
             step, batch_size=self.batch_size, accumulate=self.accumulate, rank=self.rank, world_size=self.world_size
         )
-        return [self._micro_batch(start) for start in starts]
+        return [self.examples.pack(self._examples(step, start), with_labels=True) for start in starts]
 
-    def _micro_batch(self, start: int) -> PackedBatch:
-        runs = self._stream.take(start, self.batch_size)
-        return self.examples.pack(np.concatenate([chosen for _, chosen in runs]), with_labels=True)
+    def _examples(self, step: int, start: int) -> np.ndarray:
+        """Examples of the micro-batch that begins at a position of the stream; (B,) int64."""
+        if self._groups is not None:
+            place = start - step * self.batch_size * self.accumulate * self.world_size
+            return self._groups.step(step)[place : place + self.batch_size]
+        return np.concatenate([chosen for _, chosen in self._stream.take(start, self.batch_size)])
 
 
 class EvaluationBatches:

@@ -9,8 +9,10 @@ micro-batches.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -71,3 +73,22 @@ def micro_batch_starts(step: int, *, batch_size: int, accumulate: int, rank: int
     """
     first = step * batch_size * accumulate * world_size
     return [first + (micro * world_size + rank) * batch_size for micro in range(accumulate)]
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """A source of steps that can be cut into other micro-batches without changing what a step sees."""
+
+    batch_size: int
+    accumulate: int
+
+
+Source = TypeVar("Source", bound=Divisible)
+
+
+def in_parts(source: Source, parts: int) -> Source:
+    """The same steps, each micro-batch cut into ``parts`` equal ones."""
+    smaller = copy.copy(source)
+    smaller.batch_size = source.batch_size // parts
+    smaller.accumulate = source.accumulate * parts
+    return smaller

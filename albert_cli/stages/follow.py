@@ -14,7 +14,7 @@ from torch import Tensor
 from albert_cli.errors import Interrupted
 from albert_cli.report.progress import Progress
 from albert_cli.stages.session import Session
-from albert_cli.training.loop import EvalReport, Event, SavePoint, StepReport, Stopped
+from albert_cli.training.loop import EvalReport, Event, SavePoint, SmallerBatches, StepReport, Stopped
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,14 @@ class Follower:
                 self.course.step = event.step
                 self._save()
                 self.window.restart()
+                if event.time_is_up:
+                    self.session.ended = f"stopped: train.max_hours, after step {event.step}"
+                    self.session.talk.say(f"{self.session.ended}; --resume goes on from here")
+            elif isinstance(event, SmallerBatches):
+                self.session.talk.warn(
+                    f"out of memory at step {event.step + 1}: from here on micro-batches of {event.batch_size}, "
+                    f"{event.accumulate} for each step; the effective batch stays"
+                )
             else:
                 self._stopped(event)
 

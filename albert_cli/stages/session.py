@@ -41,6 +41,7 @@ FREE_ON_RESUME = (
     "runtime.recompute",
     "train.log_every",
     "train.keep",
+    "train.max_hours",
     "data.cache",
 )
 
@@ -57,6 +58,7 @@ class Session:
         run: the run directory.
         stop: whether someone asked to stop.
         trackers: experiment trackers, often none.
+        ended: why a sound run ended before its last step, for status.json; None if it did not.
     """
 
     loaded: LoadedRecipe
@@ -66,6 +68,7 @@ class Session:
     run: RunDir
     stop: StopFlag
     trackers: Trackers = field(default_factory=Trackers)
+    ended: str | None = None
 
 
 def start_processes(runtime: Runtime, talk: Talk, *, dry_run: bool = False) -> Accelerator:
@@ -121,7 +124,7 @@ def open_session(
             )
             stack.callback(session.trackers.finish)
         talk.say(f"run directory: {run.path}")
-        with _reported(run, talk), _honest_status(run), _stops_explained(run):
+        with _reported(run, talk), _honest_status(session), _stops_explained(run):
             yield session
 
 
@@ -151,7 +154,8 @@ def _stops_explained(run: RunDir) -> Iterator[None]:
 
 
 @contextmanager
-def _honest_status(run: RunDir) -> Iterator[None]:
+def _honest_status(session: Session) -> Iterator[None]:
+    run = session.run
     run.set_status("running")
     try:
         yield
@@ -167,7 +171,7 @@ def _honest_status(run: RunDir) -> Iterator[None]:
     except BaseException as error:
         run.set_status("failed", f"{type(error).__name__}: {error}")
         raise
-    run.set_status("done")
+    run.set_status("done", session.ended)
 
 
 def _run_directory(loaded: LoadedRecipe, options: RunOptions, accelerator: Accelerator) -> RunDir:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -119,6 +120,7 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
                     save_every=plan.save_every,
                     evaluate_first=course.evaluation_due,
                     stop=session.stop,
+                    max_seconds=math.inf if recipe.train.max_hours is None else recipe.train.max_hours * 3600,
                     workers=recipe.runtime.workers,
                 ),
                 progress,

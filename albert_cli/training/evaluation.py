@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from albert_cli.data.batching import PackedBatch
 from albert_cli.training.interrupt import StopFlag
 from albert_cli.training.loading import Indexed, fetch
+from albert_cli.training.memory import memory_explained
 from albert_cli.training.objectives import Objective, Predictions
 
 # Batches between two looks at the stop flag of the other processes.
 _LOOK_EVERY = 8
+_LESS_MEMORY = "shorten data.max_length, use --precision bf16, or a smaller model"
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,13 @@ def evaluate(
 
     Raises:
         EvaluationStopped: ``stop`` was set on any process.
+        TrainingError: out of memory.
     """
     was_training = model.training
     _bring_to(model, accelerator.device)
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), memory_explained("while scoring", hint=_LESS_MEMORY):
             tally = _run(model, objective, batches=batches, accelerator=accelerator, workers=workers, stop=stop)
     finally:
         model.train(was_training)

@@ -10,8 +10,10 @@ So a run's position is its step, and going on from a checkpoint repeats the unin
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from accelerate import Accelerator
@@ -19,13 +21,16 @@ from torch import nn
 from torch.optim.optimizer import Optimizer
 
 from albert_cli.data.batching import PackedBatch
+from albert_cli.data.sampler import Divisible, in_parts
+from albert_cli.errors import TrainingError
 from albert_cli.training.evaluation import EvaluationStopped
 from albert_cli.training.interrupt import StopFlag
 from albert_cli.training.loading import Indexed, fetch
+from albert_cli.training.memory import MicroBatchTooLarge, smaller_cut
 from albert_cli.training.objectives import Objective
 from albert_cli.training.update import StepReport, Updates
 
-__all__ = ["EvalReport", "Event", "SavePoint", "StepReport", "Stopped", "train"]
+__all__ = ["EvalReport", "Event", "SavePoint", "SmallerBatches", "StepReport", "Stopped", "train"]
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,32 @@ class EvalReport:
 
 @dataclass(frozen=True)
 class SavePoint:
-    """The state after ``step`` updates is sound and due to be saved; the run ends here if ``final``."""
+    """The state after ``step`` updates is sound and due to be saved.
+
+    Attributes:
+        step: updates made.
+        final: the run ends here.
+        time_is_up: it ends before its last step, because its time is over.
+    """
 
     step: int
     final: bool
+    time_is_up: bool = False
+
+
+@dataclass(frozen=True)
+class SmallerBatches:
+    """Micro-batches did not fit into memory; from here on they are smaller and more, and a step sees the same examples.
+
+    Attributes:
+        step: updates made.
+        batch_size: examples of a micro-batch from now on.
+        accumulate: micro-batches of a step from now on.
+    """
+
+    step: int
+    batch_size: int
+    accumulate: int
 
 
 @dataclass(frozen=True)
@@ -59,7 +86,7 @@ class Stopped:
     evaluation_due: bool
 
 
-Event = StepReport | EvalReport | SavePoint | Stopped
+Event = StepReport | EvalReport | SavePoint | SmallerBatches | Stopped
 
 
 def train(
@@ -79,6 +106,7 @@ def train(
     save_every: int | None = None,
     evaluate_first: bool = False,
     stop: StopFlag | None = None,
+    max_seconds: float = math.inf,
     workers: int = 0,
 ) -> Iterator[Event]:
     """Train and say what happens. Call it on all processes, and take all events on all of them.
@@ -100,27 +128,63 @@ def train(
         save_every: updates between save points; there is one at the end in any case.
         evaluate_first: begin with the evaluation that an interruption left out.
         stop: looked at after each step.
+        max_seconds: time after which to end as if the last step had been made; the schedule takes no notice.
         workers: data-loading processes.
 
     Yields:
         A `StepReport` for each update; `EvalReport` and `SavePoint` where they fall due, the evaluation first;
-        `Stopped` as the last event if someone asked to stop.
+        `SmallerBatches` before a step whose micro-batches a GPU had no memory for, if the source can be cut (one
+        process); `Stopped` as the last event if someone asked to stop.
 
     Raises:
         TrainingError: a loss or gradient that is not finite (found at the latest one step later, and always before an
-            evaluation or a save point), or fp16 gradients that overflow at any scale.
+            evaluation or a save point), fp16 gradients that overflow at any scale, or no memory for a single example.
         ValueError: more steps than the source has.
     """
     if max_steps > len(source):
         raise ValueError(f"{max_steps} steps asked for, the source has {len(source)}")
-    run = Updates(model, objective, optimizer, schedule, accelerator, clip=clip, seed=seed, stop=stop)
-    on_gpu = accelerator.device.type == "cuda"
-    batches = fetch(source, range(start_step, max_steps), workers=workers, pin=on_gpu)
+    deadline = time.monotonic() + max_seconds
+    run = Updates(
+        model, objective, optimizer, schedule, accelerator, clip=clip, seed=seed, stop=stop, deadline=deadline
+    )
+    supply = _Supply(source, max_steps, workers=workers, pin=accelerator.device.type == "cuda")
+    supply.start_at(start_step)
     course = _Course(start_step, max_steps, evaluate, eval_every, save_every, evaluate_first)
     try:
-        yield from _events(run, batches, course)
+        yield from _events(run, supply, course)
     finally:
         run.close()
+
+
+@dataclass
+class _Supply:
+    """The steps' micro-batches, fetched ahead, and cut smaller when they turn out too large."""
+
+    source: Indexed[list[PackedBatch]]
+    max_steps: int
+    workers: int = field(kw_only=True)
+    pin: bool = field(kw_only=True)
+
+    def start_at(self, step: int) -> None:
+        self.batches = fetch(self.source, range(step, self.max_steps), workers=self.workers, pin=self.pin)
+
+    def cut(self, step: int) -> SmallerBatches:
+        """Begin anew at a step with smaller micro-batches.
+
+        Raises:
+            TrainingError: they cannot be smaller.
+        """
+        source = self.source
+        parts = smaller_cut(source.batch_size) if isinstance(source, Divisible) else None
+        if parts is None or not isinstance(source, Divisible):
+            raise TrainingError(
+                "out of memory with a single example at a time",
+                hint="shorten data.max_length, set runtime.recompute=true, or use a smaller model",
+            )
+        smaller = in_parts(source, parts)
+        self.source = smaller
+        self.start_at(step)
+        return SmallerBatches(step, smaller.batch_size, smaller.accumulate)
 
 
 @dataclass(frozen=True)
@@ -135,12 +199,13 @@ class _Course:
     evaluate_first: bool
 
 
-def _events(run: Updates, batches: Iterator[list[PackedBatch]], course: _Course) -> Iterator[Event]:
+def _events(run: Updates, supply: _Supply, course: _Course) -> Iterator[Event]:
     step = course.start_step
     due = course.evaluate is not None and course.evaluate_first and step < course.max_steps
     while True:
         signal_number = run.signal_number
-        final = step >= course.max_steps
+        at_end = step >= course.max_steps
+        final = at_end or run.time_is_up
         due = due or (course.evaluate is not None and final)
         saving = final or (step > course.start_step and _falls_due(step, course.save_every))
         if signal_number or due or saving:
@@ -155,12 +220,25 @@ def _events(run: Updates, batches: Iterator[list[PackedBatch]], course: _Course)
             yield Stopped(step, signal_number, evaluation_due=due)
             return
         if saving:
-            yield SavePoint(step, final)
+            yield SavePoint(step, final, time_is_up=final and not at_end)
         if final:
             return
-        yield run.step(step, next(batches))
+        yield from _one_step(run, supply, step)
         step += 1
         due = course.evaluate is not None and _falls_due(step, course.eval_every)
+
+
+def _one_step(run: Updates, supply: _Supply, step: int) -> Iterator[Event]:
+    while True:
+        try:
+            report = run.step(step, next(supply.batches))
+        except MicroBatchTooLarge:
+            report = None
+        if report is not None:
+            yield report
+            return
+        run.free_memory()  # after the exception is gone, which held on to the activations
+        yield supply.cut(step)
 
 
 def _falls_due(step: int, every: int | None) -> bool:

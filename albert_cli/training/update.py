@@ -7,9 +7,11 @@ no step waits for the device: a bad loss is known one step later.
 
 from __future__ import annotations
 
+import math
 import signal
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +25,7 @@ from torch.optim.optimizer import Optimizer
 from albert_cli.data.batching import PackedBatch
 from albert_cli.errors import TrainingError
 from albert_cli.training.interrupt import StopFlag
+from albert_cli.training.memory import MicroBatchTooLarge, memory_explained
 from albert_cli.training.objectives import Objective
 
 # fp16: updates skipped in a row before we say that no scale fits (the scale halves at each).
@@ -76,6 +79,7 @@ class Updates:
 
     Attributes:
         signal_number: signal that asked any process to stop, as far as known; 0 for none.
+        time_is_up: whether ``deadline`` has passed on any process.
         skipped: updates left out, because fp16 gradients overflowed.
     """
 
@@ -87,7 +91,9 @@ class Updates:
     clip: float | None = field(kw_only=True)
     seed: int = field(kw_only=True)
     stop: StopFlag | None = field(kw_only=True)
+    deadline: float = field(default=math.inf, kw_only=True)
     signal_number: int = 0
+    time_is_up: bool = False
     skipped: int = 0
     skipped_in_a_row: int = 0
     warnings: list[_Warning] = field(default_factory=list)
@@ -102,15 +108,23 @@ class Updates:
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
     def step(self, step: int, micro_batches: list[PackedBatch]) -> StepReport:
-        """One update from the micro-batches of this process."""
+        """One update from the micro-batches of this process.
+
+        Raises:
+            MicroBatchTooLarge: out of a GPU's memory; nothing has changed, and the step may be made anew from smaller
+                ones. Where several processes wait for each other it is a `TrainingError`.
+        """
         rank = self.accelerator.process_index
         seed_dropout(step_seed(self.seed, step, rank), self.accelerator.device)
         counts, tokens, request = self._agree(micro_batches)
-        losses, metrics = self._backward(micro_batches, counts)
+        with _cut_if_too_large(micro_batches, alone=self.accelerator.num_processes == 1):
+            losses, metrics = self._backward(micro_batches, counts)
         learning_rate = self._set_learning_rate(step)
-        norm = self._update()
+        with memory_explained("in the update of the weights", hint="use a smaller model or another GPU"):
+            norm = self._update()
         report = self._report(step + 1, learning_rate, (losses, metrics, counts), norm=norm, tokens=tokens)
-        self.signal_number = _signal(request.read())
+        *signals, late = request.read()
+        self.signal_number, self.time_is_up = _signal(signals), bool(late)
         self.check(before=step + 1)
         return report
 
@@ -122,6 +136,7 @@ class Updates:
                 counts[name] = counts.get(name, 0.0) + count
         number = self.stop.signal_number if self.stop is not None else None
         requests = [float(number == signal.SIGINT), float(number not in (None, signal.SIGINT))]
+        requests.append(float(time.monotonic() >= self.deadline))
         numbers = [*counts.values(), float(sum(batch.num_tokens for batch in micro_batches)), *requests]
         device = self.accelerator.device
         total = self._sum(torch.tensor(numbers, dtype=_sum_type(device)).to(device, non_blocking=True))
@@ -236,6 +251,12 @@ class Updates:
         finally:
             self.model.train()
 
+    def free_memory(self) -> None:
+        """Give back what a step that did not fit left behind."""
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.accelerator.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def close(self) -> None:
         """Let go of the wrapped model, whose threads must be gone before the processes part."""
         self.replica = self.model
@@ -279,6 +300,22 @@ def _not_finite(what: str, warning: _Warning) -> TrainingError:
         hint="lower train.learning_rate or lengthen train.warmup_steps; keep train.clip on; "
         "with runtime.precision=fp16 try bf16 or fp32; look at the data with `albert data inspect`",
     )
+
+
+@contextmanager
+def _cut_if_too_large(micro_batches: list[PackedBatch], *, alone: bool) -> Iterator[None]:
+    """Ask for smaller micro-batches when a GPU's memory runs out; end clearly where they would not help."""
+    most = max((len(batch.indices) for batch in micro_batches), default=0)
+    hint = "a smaller train.batch_size with as much more train.accumulate learns the same; runtime.recompute=true too"
+    with memory_explained(f"in the forward and backward pass of {most} examples", hint=hint):
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            if not alone:  # the others wait in the middle of a sum over processes
+                raise
+        else:
+            return
+    raise MicroBatchTooLarge
 
 
 def _signal(requests: list[float]) -> int:
