@@ -3,8 +3,8 @@
 Texts and questions are kept once; a window is three numbers, and its ids are put together when a batch asks for them.
 So a text of ten thousand words with fifty questions costs no more memory than the text.
 
-Shapes: R questions, N windows (the examples), K distinct texts, P pieces of all texts, B windows of a batch, T tokens of
-a batch.
+Shapes: R questions, N windows (the examples), K distinct texts, P pieces of all texts, B windows of a batch, T tokens
+of a batch.
 """
 
 from __future__ import annotations

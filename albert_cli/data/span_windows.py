@@ -1,8 +1,8 @@
 """How is a text cut into overlapping windows, and which window sees a piece in its widest surroundings?
 
-Windows of a text hold the same number of pieces, the last one what is left. A piece that lies in several of them belongs
-to the one where it has the most context: the smaller number of pieces to its left and right counts, plus a hundredth of
-the window's pieces; of equals the first window takes it (the original's rule of maximal context).
+Windows of a text hold the same number of pieces, the last one what is left. A piece that lies in several of them
+belongs to the one where it has the most context: the smaller number of pieces to its left and right counts, plus a
+hundredth of the window's pieces; of equals the first window takes it (the original's rule of maximal context).
 """
 
 from __future__ import annotations
