@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from albert_cli.convert.names import NameTable
+from albert_cli.errors import ModelError
 from albert_cli.models.config import AlbertConfig
 
 IDENTITY_WEIGHT = "albert.encoder.embedding_hidden_mapping_in.weight"
@@ -46,6 +50,36 @@ class Content:
     sources: dict[str, str] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+def arrays_for(state: Mapping[str, Tensor], table: NameTable, *, format_: str) -> dict[str, Callable[[], np.ndarray]]:
+    """Weights under the names of a format, each made when it is called, so that no second copy of all is held.
+
+    Args:
+        state: weights under our names.
+        table: names of the format.
+        format_: its name, for messages.
+
+    Raises:
+        ModelError: the format has no place for a weight.
+    """
+    makers: dict[str, Callable[[], np.ndarray]] = {}
+    for name, tensor in state.items():
+        found = table.to_theirs(name)
+        if found is None:
+            raise ModelError(f"the {format_} format has no place for {name}", hint="choose another --to: hf, hf-bin")
+        makers[found[0]] = partial(_laid_out, tensor, transposed=found[1])
+    return makers
+
+
+def _laid_out(tensor: Tensor, *, transposed: bool) -> np.ndarray:
+    array = tensor.float().numpy()
+    return np.ascontiguousarray(array.T) if transposed else np.ascontiguousarray(array)
+
+
+def tensor_of(array: np.ndarray, *, transposed: bool) -> Tensor:
+    """Our float32 tensor, with memory of its own, of an array as a format lays it out."""
+    return torch.from_numpy(np.array(array.T if transposed else array, dtype=np.float32, order="C"))
 
 
 def is_identity_mapping(state: Mapping[str, Tensor]) -> bool:

@@ -10,8 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from albert_cli.convert.content import (
@@ -20,8 +18,10 @@ from albert_cli.convert.content import (
     Content,
     LeftOut,
     add_identity_mapping,
+    arrays_for,
     head_of,
     is_identity_mapping,
+    tensor_of,
 )
 from albert_cli.convert.names import TF1
 from albert_cli.convert.tf1_checkpoint import Checkpoint, write_checkpoint
@@ -75,8 +75,7 @@ def read(directory: Path, *, head: str | None = None) -> Content:
         if found is None:
             raise _unknown(directory, name, checkpoint)
         ours, transposed = found
-        array = checkpoint.read(name)
-        content.state[ours] = torch.from_numpy(np.array(array.T if transposed else array, dtype=np.float32, order="C"))
+        content.state[ours] = tensor_of(checkpoint.read(name), transposed=transposed)
         content.sources[ours] = name
     if IDENTITY_WEIGHT not in content.state and content.config.embedding_size == content.config.hidden_size:
         add_identity_mapping(content)
@@ -104,17 +103,7 @@ def write(content: Content, directory: Path) -> list[LeftOut]:
         for name in (IDENTITY_WEIGHT, IDENTITY_BIAS):
             left_out.append(LeftOut(name, "an identity, which the format leaves out"))
             del state[name]
-    variables: dict[str, np.ndarray] = {}
-    for name, tensor in state.items():
-        found = TF1.to_theirs(name)
-        if found is None:
-            raise ModelError(
-                f"the tf1 format has no place for {name} ({content.head})",
-                hint="choose another format: hf, hf-bin, tf2, flax",
-            )
-        array = tensor.float().numpy()
-        variables[found[0]] = np.ascontiguousarray(array.T) if found[1] else array
-    write_checkpoint(directory / NAME, variables)
+    write_checkpoint(directory / NAME, arrays_for(state, TF1, format_="tf1"))
     (directory / CONFIG_FILE).write_text(json.dumps(_their_config(content), indent=2, sort_keys=True) + "\n")
     return left_out
 

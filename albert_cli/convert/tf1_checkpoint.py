@@ -7,7 +7,7 @@ type, shape, place and checksum as protocol buffers. The data files are the numb
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,18 +116,18 @@ class Checkpoint:
         return ModelError(f"{safe_line(str(self._index))} {what}", hint="fetch the checkpoint again")
 
 
-def write_checkpoint(prefix: Path, variables: Mapping[str, np.ndarray]) -> None:
+def write_checkpoint(prefix: Path, variables: Mapping[str, Callable[[], np.ndarray]]) -> None:
     """Write a checkpoint of one data file.
 
     Args:
         prefix: path without ``.index``; the folder is there.
-        variables: arrays by name.
+        variables: what makes each array, by name; one at a time is held.
     """
     entries = {b"": _field(1, 1) + _field(2, 0) + _bytes_field(3, _field(1, 1))}
     offset = 0
     with Path(f"{prefix}.data-00000-of-00001").open("wb") as file:
         for name in sorted(variables):
-            values = np.asarray(variables[name])
+            values = variables[name]()
             data = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
             entries[name.encode()] = _entry(values, offset=offset, data=data)
             file.write(data)

@@ -15,8 +15,11 @@ from albert_cli.errors import ModelError
 @pytest.fixture
 def prefix(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
-    variables = {f"layer_{number:03d}/kernel": rng.normal(size=(4, number)).astype(np.float32) for number in range(200)}
-    write_checkpoint(tmp_path / "model", {**variables, "global_step": np.array(7, np.int64)})
+    variables: dict[str, np.ndarray] = {
+        f"layer_{number:03d}/kernel": rng.normal(size=(4, number)).astype(np.float32) for number in range(200)
+    }
+    variables["global_step"] = np.array(7, np.int64)
+    write_checkpoint(tmp_path / "model", {name: lambda array=array: array for name, array in variables.items()})
     return tmp_path / "model"
 
 
