@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 
 from albert_cli.data.batching import PackedBatch
-from albert_cli.data.span_answers import answer_pieces, locate_answer
+from albert_cli.data.span_places import answer_pieces, locate_answer
 from albert_cli.data.span_windows import StrideMeaning, WindowPlan, plan_windows
 
 Integers = npt.NDArray[np.int64]
