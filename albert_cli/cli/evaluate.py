@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -25,11 +25,23 @@ from albert_cli.cli.options import (
 )
 from albert_cli.errors import UsageError
 
+if TYPE_CHECKING:
+    from albert_cli.recipe.requests import EvalOptions
+
 TargetArgument = Annotated[
     str,
     typer.Argument(
         metavar="TARGET",
         help="Recipe, run directory, or model directory (then --recipe names the data).",
+        autocompletion=complete_recipe,
+        show_default=False,
+    ),
+]
+TargetsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="TARGET",
+        help="Recipe, run directory, or model directory (then --recipe names the data); runs with --combine.",
         autocompletion=complete_recipe,
         show_default=False,
     ),
@@ -44,7 +56,7 @@ RecipeOption = Annotated[
 
 
 def evaluate(
-    target: TargetArgument,
+    targets: TargetsArgument,
     model: ModelOption = None,
     recipe: RecipeOption = None,
     predictions: Annotated[
@@ -65,6 +77,14 @@ def evaluate(
     official: Annotated[
         bool, typer.Option("--official", metavar="", help="Compute the scores through the evaluate library.")
     ] = False,
+    combine: Annotated[
+        Literal["glue"] | None,
+        typer.Option("--combine", help="Average the saved predictions of several runs, as the benchmark does."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="With --combine: the zip of test predictions for the leaderboard."),
+    ] = None,
     set_: SetOption = None,
     json: JsonOption = False,
     device: DeviceOption = None,
@@ -80,19 +100,21 @@ def evaluate(
     if predictions is not None and model is not None:
         raise UsageError("--predictions and --model exclude each other (albert eval)", hint="give one of them")
     limits = read_limits(fail_under or [])
+    shown = EvalOptions(errors=errors, details=details, official=official, combine=combine, out=out)
+    _check_combination(targets, shown, alone=model or recipe or predictions)
     if _must_launch(nproc):
         return _launch(nproc)
     from albert_cli.stages import evaluate as stage
 
     return stage.run(
-        target,
+        targets,
         model=model,
         recipe=recipe,
         overrides=set_ or [],
         shortcuts=shortcuts(device=device, precision=precision, nproc=nproc, threads=threads),
         predictions=predictions,
         fail_under=limits,
-        shown=EvalOptions(errors=errors, details=details, official=official),
+        shown=shown,
         options=RunOptions(json=json, quiet=quiet, debug=debug),
     )
 
@@ -135,6 +157,19 @@ def predict(
         shortcuts=shortcuts(device=device, precision=precision, nproc=nproc, threads=threads),
         options=RunOptions(json=json, quiet=quiet, debug=debug),
     )
+
+
+def _check_combination(targets: Sequence[str], shown: EvalOptions, *, alone: object) -> None:
+    if shown.combine is None:
+        if len(targets) > 1:
+            raise UsageError(f"{len(targets)} targets (albert eval)", hint="give one, or add --combine glue")
+        if shown.out is not None:
+            raise UsageError("--out is the archive of --combine glue (albert eval)", hint="add --combine glue")
+    elif alone or shown.errors or shown.details or shown.official:
+        raise UsageError(
+            "--combine scores saved predictions of runs as they are (albert eval)",
+            hint="leave out --model, --recipe, --predictions, --errors, --details and --official",
+        )
 
 
 def read_limits(texts: Sequence[str]) -> dict[str, float]:

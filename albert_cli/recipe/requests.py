@@ -45,11 +45,15 @@ class EvalOptions:
         errors: how many of the worst rows to list.
         details: confusions, calibration, and scores by length.
         official: compute the scores through our modules of the ``evaluate`` library.
+        combine: ``glue``: average the scores of several runs; None scores one target.
+        out: where to write the combined runs' archive of predictions; None writes none.
     """
 
     errors: int = 0
     details: bool = False
     official: bool = False
+    combine: str | None = None
+    out: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from albert_cli.report.console import Talk, result_json, result_table, result_te
 from albert_cli.report.tables import Table
 from albert_cli.stages.answering import ask
 from albert_cli.stages.breakdown import details, mistakes
+from albert_cli.stages.glue_benchmark import combine
 from albert_cli.stages.official import load_metrics, own_metrics, through_evaluate
 from albert_cli.stages.target import Target, load_trained, read_target
 from albert_cli.stages.tasks.open import open_task
@@ -25,7 +26,7 @@ from albert_cli.training.launch import check_world
 
 
 def run(
-    target: str,
+    targets: Sequence[str],
     *,
     model: str | None,
     recipe: str | None,
@@ -39,7 +40,7 @@ def run(
     """Score and print.
 
     Args:
-        target: recipe, run directory or model directory.
+        targets: recipe, run directory or model directory; several run directories to combine.
         model: ``--model``.
         recipe: ``--recipe``.
         overrides: ``--set``.
@@ -57,8 +58,13 @@ def run(
         AlbertError: with the exit code that its kind has.
     """
     with Talk(quiet=options.quiet) as talk:
+        if shown.combine is not None:
+            scores = combine(targets, overrides=overrides, out=shown.out, talk=talk, options=options)
+            _check_names(scores, fail_under)
+            _check_limits(scores, fail_under)
+            return 0
         found = read_target(
-            target,
+            targets[0],
             model=model,
             recipe=recipe,
             overrides=overrides,

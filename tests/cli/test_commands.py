@@ -125,7 +125,7 @@ def test_eval_hands_over_everything(albert: Any, stage: Any) -> None:
     assert outcome.code == 0
     assert calls == [
         (
-            ("T",),
+            (["T"],),
             {
                 "model": "M",
                 "recipe": "R",
