@@ -216,6 +216,8 @@ class TaskData(Section):
     """Longest sequence in tokens, special tokens included; longer ones are cut."""
     limit: Positive | None = None
     """Use only the first so many rows of each split."""
+    order: Literal["random", "grouped"] = "random"
+    """Order of the training examples; `grouped` computes similar lengths together."""
 
 
 class QuestionAnswering(Section):
