@@ -7,10 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from albert_cli.tokenization.normalize import CleaningRules, clean, clean_mapped
 from albert_cli.tokenization.offsets import piece_spans
 from albert_cli.tokenization.pieces import PieceEncoder
 from albert_cli.tokenization.specials import Fragment, TokenFinder
+from albert_cli.tokenization.spm_file import parse_spm
+from albert_cli.tokenization.word_memo import WordMemo, word_scores
 
 _WORD = re.compile(r"\S+")
 
@@ -32,6 +36,37 @@ class EncodedText:
     ends: list[int] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
     tokens_at: list[tuple[int, int]] = field(default_factory=list)
+
+
+class FlatEncoder:
+    """Large amounts of text to ids, one after another in an array; remembers words, so it gets faster on the way.
+
+    The ids are those of ``TextEncoder.encode_batch``: no special tokens are added, ``[MASK]`` and the like are text.
+
+    Args:
+        pieces: the SentencePiece model with ALBERT's rule.
+        rules: what happens to text first.
+        model: the serialised SentencePiece model.
+    """
+
+    def __init__(self, pieces: PieceEncoder, rules: CleaningRules, model: bytes) -> None:
+        self._pieces = pieces
+        self._rules = rules
+        scores = word_scores(parse_spm(model)) if pieces.is_plain else None
+        self._memo = None if scores is None else WordMemo(pieces, scores)
+
+    def __call__(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Encode texts.
+
+        Returns:
+            (T,) int32 ids of all texts one after another; (S,) int64 number of ids of each.
+        """
+        cleaned = [clean(text, self._rules) for text in texts]
+        if self._memo is not None:
+            return self._memo.encode(cleaned)
+        rows = self._pieces.encode(cleaned)
+        sizes = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+        return np.fromiter((index for row in rows for index in row), np.int32, int(sizes.sum())), sizes
 
 
 class TextEncoder:
@@ -71,6 +106,10 @@ class TextEncoder:
             for i, ids in zip(found, self._encode_split(self._finder, [texts[i] for i in found]), strict=True):
                 rows[i] = ids
         return rows
+
+    def flat(self, model: bytes) -> FlatEncoder:
+        """An encoder for large amounts of text with the same rules; ``model`` is the serialised SentencePiece model."""
+        return FlatEncoder(self._pieces, self._rules, model)
 
     def _encode_split(self, finder: TokenFinder, texts: Sequence[str]) -> list[list[int]]:
         """Ids of texts that may hold tokens."""

@@ -73,6 +73,7 @@ class PieceEncoder:
             changed = model if add_prefix_space else with_dummy_prefix(model, False)
             self._processor = load_processor(changed, source=source, options=options)
         self.samples = bool(options.get("enable_sampling"))
+        self.is_plain = self._processor is self._plain
         self.unk_id: int = self._plain.unk_id()
         self._drop_added_space = drop_added_space
         self.table: list[str] = [self._plain.id_to_piece(i) for i in range(self._plain.get_piece_size())]
@@ -134,6 +135,11 @@ class PieceEncoder:
         if at != len(normal):
             raise RuntimeError(f"pieces cover {at} of {len(normal)} normalised characters")  # a defect of ours
         return self._split_placed_numbers(placed, normal), normal, list(offsets)
+
+    def normalise(self, texts: Sequence[str]) -> list[str]:
+        """Texts as SentencePiece cuts them into pieces: with U+2581 for spaces."""
+        normal: list[str] = self._plain.Normalize(list(texts))
+        return normal
 
     def normalise_piecewise(self, text: str) -> str:
         """What SentencePiece's normaliser makes of a few characters, spaces stripped."""

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from albert_cli.tokenization import decoding, loading, request, saving, settings
 from albert_cli.tokenization.assemble import type_ids_of
-from albert_cli.tokenization.encoder import EncodedText, TextEncoder
+from albert_cli.tokenization.encoder import EncodedText, FlatEncoder, TextEncoder
 from albert_cli.tokenization.encoding import BatchEncoding
 from albert_cli.tokenization.normalize import CleaningRules
 from albert_cli.tokenization.pieces import PieceEncoder
@@ -210,6 +210,10 @@ class AlbertTokenizer:
     ) -> list[list[int]]:
         """Ids of many texts at SentencePiece's own speed; no special tokens are added."""
         return self._encoder.encode_batch(texts, split_special_tokens=split_special_tokens, threads=threads)
+
+    def flat_encoder(self) -> FlatEncoder:
+        """An encoder for large amounts of text: the ids of ``encode_batch``, in one array, several times as fast."""
+        return self._encoder.flat(self._model)
 
     def encode_with_offsets(self, text: str, *, split_special_tokens: bool = True) -> EncodedText:
         """Ids of one text and where each piece lies in it; no special tokens are added."""
