@@ -12,6 +12,7 @@ from albert_cli.recipe.sections import (
     CorpusText,
     Init,
     Model,
+    MultipleChoice,
     Objective,
     QuestionAnswering,
     Runtime,
@@ -119,6 +120,8 @@ class FinetuneRecipe(RecipeBase):
     """The labelled examples."""
     question_answering: QuestionAnswering = QuestionAnswering()
     """Windows and answers of span tasks (squad, squad2, question-answering)."""
+    multiple_choice: MultipleChoice = MultipleChoice()
+    """Choices of race, swag, hellaswag and multiple-choice."""
     tagging: Tagging = Tagging()
     """Tags of ner and token-classification."""
     metrics: list[Text] = Field(default_factory=list)

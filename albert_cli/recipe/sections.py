@@ -179,7 +179,7 @@ class TaskColumns(Section):
     answer_start: Text | None = None
     """Character at which the answer begins, where `answers` is one text."""
     choices: Text | None = None
-    """List of the choices of a question."""
+    """List of the choices of a question; or several columns with one choice each, separated by commas."""
     tokens: Text | None = None
     """List of a sentence's words (tagging)."""
     tags: Text | None = None
@@ -238,6 +238,20 @@ class QuestionAnswering(Section):
 
     `auto`: plain for `squad`, beam for `squad2`; a trained model keeps its own.
     """
+
+
+class MultipleChoice(Section):
+    """How questions with choices are read (the original's RACE; SWAG; own questions)."""
+
+    max_qa_length: Positive = 128
+    """Longest question with one choice in tokens; its beginning is cut, then the context gets the room that is left."""
+    blanks: Literal["auto", "fill", "keep"] = "auto"
+    """A "_" in a question: `fill` puts the choice there, `keep` leaves it and appends the choice, as without a blank.
+
+    `auto`: fill for `race` and `multiple-choice`, keep for `swag` and `hellaswag`.
+    """
+    subset: Text | None = None
+    """Only the questions of this part: `middle` or `high` of RACE, `indomain` or `zeroshot` of HellaSwag; null: all."""
 
 
 class Tagging(Section):

@@ -10,7 +10,7 @@ from typing import Any
 from albert_cli.models.config import AlbertConfig
 from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.console import Talk
-from albert_cli.stages.tasks import texts
+from albert_cli.stages.tasks import choices, texts
 from albert_cli.stages.tasks.protocol import Task
 
 SPANS = ("squad", "squad2", "question-answering")
@@ -63,4 +63,6 @@ def is_text_task(recipe: FinetuneRecipe) -> bool:
 
 
 def _module(name: str) -> ModuleType:
+    if name in CHOICES:
+        return choices
     return texts
