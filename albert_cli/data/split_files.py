@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from albert_cli.errors import DataError
 from albert_cli.files.text import safe_line
@@ -23,6 +24,9 @@ SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
     "test_matched": ("test_matched",),
     "test_mismatched": ("test_mismatched",),
 }
+
+Further = Mapping[str, Sequence[str]]
+_NONE: Further = MappingProxyType({})
 
 _SHARD = re.compile(r"-\d+-of-\d+(-[0-9a-f]+)?$|[-_.]\d{1,3}$")  # train-00000-of-00002.parquet, train-0.parquet
 
@@ -47,17 +51,22 @@ def table_stem(path: Path) -> str:
     return _SHARD.sub("", path.name.lower().removesuffix(".gz").removesuffix(suffix))
 
 
-def names_of_split(split: str, chosen: Mapping[str, str]) -> tuple[str, ...]:
-    """Names that mean a split; a name that the recipe gives is the only one."""
+def names_of_split(split: str, chosen: Mapping[str, str], further: Further = _NONE) -> tuple[str, ...]:
+    """Names that mean a split, the task's own ones after the usual; a name that the recipe gives is the only one."""
     given = chosen.get(split) or chosen.get(split.partition("_")[0])
     if given is not None and "_" in split and chosen.get(split) is None:
         # `dev: validation` of MNLI means validation_matched and validation_mismatched
         return (given.lower(), f"{given}_{split.partition('_')[2]}".lower())
-    return (given.lower(),) if given is not None else SPLIT_NAMES.get(split, (split,))
+    return (given.lower(),) if given is not None else (*SPLIT_NAMES.get(split, (split,)), *further.get(split, ()))
 
 
 def find_split_files(
-    folder: Path, *, splits: Sequence[str], chosen: Mapping[str, str], inside: Sequence[str]
+    folder: Path,
+    *,
+    splits: Sequence[str],
+    chosen: Mapping[str, str],
+    inside: Sequence[str],
+    further: Further = _NONE,
 ) -> SplitFiles:
     """Find the files of each split in a folder, or in a folder inside it.
 
@@ -65,6 +74,7 @@ def find_split_files(
         folder: where to look.
         splits: names of the task's splits.
         chosen: file names (without format) that the recipe gives for splits.
+        further: names that files of a split may have besides the usual ones.
         inside: names of folders to look into if the folder itself has none of the files ("SST-2", "sst2", "data").
 
     Raises:
@@ -74,7 +84,7 @@ def find_split_files(
     for place in places:
         if place.is_dir():
             tables = sorted(path for path in place.iterdir() if path.is_file() and table_format(path))
-            found = group_by_split(tables, splits=splits, chosen=chosen)
+            found = group_by_split(tables, splits=splits, chosen=chosen, further=further)
             if found.files:
                 return found
     names = ", ".join(sorted(safe_line(path.name) for path in folder.iterdir())[:12]) or "nothing"
@@ -84,12 +94,14 @@ def find_split_files(
     )
 
 
-def group_by_split(paths: Sequence[Path], *, splits: Sequence[str], chosen: Mapping[str, str]) -> SplitFiles:
+def group_by_split(
+    paths: Sequence[Path], *, splits: Sequence[str], chosen: Mapping[str, str], further: Further = _NONE
+) -> SplitFiles:
     """Sort files into splits by their names; files with other names are left out."""
     files: dict[str, list[Path]] = {}
     notes: list[str] = []
     for split in splits:
-        names = names_of_split(split, chosen)
+        names = names_of_split(split, chosen, further)
         mine = [path for path in paths if table_stem(path) in names and path not in _taken(files)]
         formats = sorted({table_format(path) or "" for path in mine}, key=FORMATS.index)
         if len(formats) > 1:

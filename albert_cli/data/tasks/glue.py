@@ -17,6 +17,8 @@ from albert_cli.files.atomic import write_file
 
 _TWO = ("0", "1")
 _NLI = ("contradiction", "entailment", "neutral")
+DIAGNOSTIC_SPLIT = "test_ax"
+"""Split of MNLI that holds the rows of the diagnostic set, which has none to learn from."""
 _ENTAILMENT = ("entailment", "not_entailment")
 
 
@@ -82,10 +84,11 @@ _MNLI = TaskSpec(
     kind="classification",
     columns=ColumnNames(texts=(("premise", "hypothesis"), ("sentence1", "sentence2")), label=("label", "gold_label")),
     label_names=_NLI,
-    splits=("train", "dev_matched", "dev_mismatched", "test_matched", "test_mismatched"),
+    splits=("train", "dev_matched", "dev_mismatched", "test_matched", "test_mismatched", DIAGNOSTIC_SPLIT),
     folder="MNLI",
     hub_config="mnli",
-    submission_files={"test_matched": "MNLI-m.tsv", "test_mismatched": "MNLI-mm.tsv"},
+    file_names={DIAGNOSTIC_SPLIT: ("diagnostic",)},
+    submission_files={"test_matched": "MNLI-m.tsv", "test_mismatched": "MNLI-mm.tsv", DIAGNOSTIC_SPLIT: "AX.tsv"},
 )
 _QNLI = TaskSpec(
     name="qnli",
@@ -123,13 +126,23 @@ _AX = TaskSpec(
     splits=("test",),
     folder="AX",
     hub_config="ax",
-    file_names={"test": "diagnostic"},
+    file_names={"test": ("diagnostic",)},
     submission_files={"test": "AX.tsv"},
 )
 
 GLUE_TASKS: Mapping[str, TaskSpec] = MappingProxyType(
     {spec.name: spec for spec in (_COLA, _SST2, _MRPC, _STSB, _QQP, _MNLI, _QNLI, _RTE, _WNLI, _AX)}
 )
+
+
+def find_diagnostic(path: str | Path | Sequence[str | Path]) -> Path | None:
+    """The file of the diagnostic set, where MNLI's folder is that of all GLUE tasks or stands in it; else None."""
+    if not isinstance(path, str | Path) or not Path(path).is_dir():
+        return None
+    folder = Path(path)
+    tops = [folder, folder.parent] if folder.name.lower() == "mnli" else [folder]
+    places = [top / name for top in tops for name in ("AX", "diagnostic", "ax")]
+    return next((file for place in places if (file := place / "diagnostic.tsv").is_file()), None)
 
 
 def write_submission(

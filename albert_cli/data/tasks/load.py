@@ -20,6 +20,7 @@ from albert_cli.data.sampler import epoch_permutation
 from albert_cli.data.split_files import find_split_files, group_by_split, names_of_split, table_format, table_stem
 from albert_cli.data.tables import build_dataset
 from albert_cli.data.tasks.catalogue import find_task
+from albert_cli.data.tasks.glue import DIAGNOSTIC_SPLIT, find_diagnostic
 from albert_cli.data.tasks.python_docs import PYTHON_DOCS, read_python_docs
 from albert_cli.data.tasks.spec import TaskSpec
 from albert_cli.errors import DataError
@@ -29,6 +30,8 @@ from albert_cli.files.text import safe_line
 # later `albert eval` parts the same table the same way.
 _DEV_SHARE = 10
 _DEV_SEED = 1909_11942
+
+_GLUE = "nyu-mll/glue"
 
 Paths = str | Path | Sequence[str | Path]
 RawSplits = dict[str, list[RawTable]]
@@ -116,6 +119,7 @@ def load_task(
     else:
         raw = _from_hub(spec, dataset=dataset, config=config, revision=revision, chosen=chosen)
     _check_chosen(raw, chosen, spec=spec)
+    _add_diagnostic_rows(raw, spec=spec, path=path, dataset=dataset, revision=revision, notes=notes)
     _add_dev_split(raw, spec=spec, notes=notes)
     wanted = {name: value for name, value in (columns or {}).items() if value is not None}
     return _build(raw, spec=spec, wanted=wanted, label_names=label_names, limit=limit, notes=notes)
@@ -220,7 +224,7 @@ def _from_paths(
         raise DataError(
             f"a folder among several paths ({safe_line(str(folder))})", hint="name files, or one folder alone"
         )
-    found = group_by_split(paths, splits=spec.splits, chosen=_with_own_names(spec, chosen))
+    found = group_by_split(paths, splits=spec.splits, chosen=chosen, further=spec.file_names)
     others = [part for part in paths if all(part not in files for files in found.files.values())]
     if others:  # files whose names say no split are training rows (AX has test rows only)
         found.files[spec.splits[0]] = found.files.get(spec.splits[0], []) + others
@@ -231,11 +235,11 @@ def _from_paths(
 def _from_folder(
     folder: Path, *, spec: TaskSpec, chosen: Mapping[str, str], config: str | None, notes: list[str]
 ) -> RawSplits:
-    inside = [spec.folder or "", spec.hub_config or "", config or "", "data"]
+    inside = [spec.folder or "", spec.hub_config or "", config or "", *spec.file_names.get("test", ()), "data"]
     for place in (folder, *(folder / name for name in inside if name)):
         if is_saved_dataset(place):
             return _by_our_names(read_saved(place), spec=spec, chosen=chosen)
-    found = find_split_files(folder, splits=spec.splits, chosen=_with_own_names(spec, chosen), inside=inside)
+    found = find_split_files(folder, splits=spec.splits, chosen=chosen, inside=inside, further=spec.file_names)
     notes.extend(found.notes)
     return {name: [read_table(part, spec=spec) for part in files] for name, files in found.files.items()}
 
@@ -247,7 +251,7 @@ def _from_hub(
         raise DataError(
             f"{spec.name} needs rows: neither data.path nor data.dataset is set", hint="--set data.path=DIR_OR_FILE"
         )
-    name = dataset or "nyu-mll/glue"
+    name = dataset or _GLUE
     tables = read_hub(name, config=config or (spec.hub_config if dataset is None else None), revision=revision)
     return _by_our_names(tables, spec=spec, chosen=chosen)
 
@@ -256,7 +260,7 @@ def _by_our_names(tables: Mapping[str, RawTable], *, spec: TaskSpec, chosen: Map
     """Give the source's splits our names; a lone one of another name is the training rows."""
     raw: RawSplits = {}
     for split in spec.splits:
-        names = names_of_split(split, _with_own_names(spec, chosen))
+        names = names_of_split(split, chosen, spec.file_names)
         found = next((table for name, table in tables.items() if name.lower() in names), None)
         if found is not None:
             raw[split] = [found]
@@ -270,10 +274,6 @@ def _by_our_names(tables: Mapping[str, RawTable], *, spec: TaskSpec, chosen: Map
     return raw
 
 
-def _with_own_names(spec: TaskSpec, chosen: Mapping[str, str]) -> dict[str, str]:
-    return {**spec.file_names, **chosen}
-
-
 def _check_chosen(raw: RawSplits, chosen: Mapping[str, str], *, spec: TaskSpec) -> None:
     for role, name in chosen.items():
         if not any(split == role or split.startswith(f"{role}_") for split in raw):
@@ -281,6 +281,34 @@ def _check_chosen(raw: RawSplits, chosen: Mapping[str, str], *, spec: TaskSpec) 
                 f"no split {safe_line(name)!r} for data.split.{role}; found: {', '.join(raw)}",
                 hint="name a file without its ending, or a split of the data set",
             )
+
+
+def _add_diagnostic_rows(
+    raw: RawSplits,
+    *,
+    spec: TaskSpec,
+    path: Paths | None,
+    dataset: str | None,
+    revision: str | None,
+    notes: list[str],
+) -> None:
+    """The diagnostic set is answered by MNLI's model: take its rows along where they are at hand."""
+    if DIAGNOSTIC_SPLIT not in spec.splits or DIAGNOSTIC_SPLIT in raw:
+        return
+    if path is not None:
+        file = find_diagnostic(path)
+        tables = [] if file is None else [read_table(file, spec=spec)]
+    elif dataset in (None, _GLUE):
+        try:
+            tables = list(read_hub(_GLUE, config="ax", revision=revision).values())
+        except DataError as error:
+            notes.append(f"without the diagnostic set: {error.message}")
+            return
+    else:
+        return
+    if tables:
+        raw[DIAGNOSTIC_SPLIT] = tables
+        notes.append(f"{DIAGNOSTIC_SPLIT}: the diagnostic set, {safe_line(tables[0].source)}")
 
 
 def _add_dev_split(raw: RawSplits, *, spec: TaskSpec, notes: list[str]) -> None:

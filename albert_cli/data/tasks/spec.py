@@ -20,6 +20,7 @@ _PROBLEM_TYPES: Mapping[Kind, ProblemType] = MappingProxyType(
     }
 )
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_NO_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class TaskSpec:
     hub_config: str | None = None
     columns_without_header: tuple[str, ...] | None = None
     skip_short_rows: bool = False
-    file_names: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    file_names: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NO_NAMES)
     unlabelled_score: float | None = None
     submission_files: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 

@@ -21,7 +21,7 @@ ROWS = {
     ("wnli", "WNLI"): {"train": 635, "dev": 71, "test": 146},
     ("ax", "AX"): {"test": 1104},
     ("qqp", "QQP"): {"train": 21089, "dev": 2407},
-    ("mnli", "MNLI"): {"train": 7827, "dev_matched": 992},
+    ("mnli", "MNLI"): {"train": 7827, "dev_matched": 992, "test_ax": 1104},
 }
 
 

@@ -124,5 +124,5 @@ def test_rows_may_stand_in_any_order(tmp_path):
 def test_names_of_scores_by_split():
     spec = TASKS["mnli"]
     assert [metric_suffix(spec, split) for split in spec.dev_splits] == ["", "_mm"]
-    assert spec.test_splits == ("test_matched", "test_mismatched")
+    assert spec.test_splits == ("test_matched", "test_mismatched", "test_ax")
     assert (spec.best_metric, spec.problem_type) == ("accuracy", "single_label_classification")
