@@ -134,6 +134,8 @@ class AlbertForQuestionAnsweringBeam(AlbertPreTrainedModel):
         return_dict: bool | None = None,
         *,
         layout: PackedLayout | None = None,
+        start_n_top: int | None = None,
+        end_n_top: int | None = None,
     ) -> QuestionAnsweringBeamOutput | tuple[Any, ...]:
         """Find the answer. Inputs as AlbertModel, and:
 
@@ -155,6 +157,8 @@ class AlbertForQuestionAnsweringBeam(AlbertPreTrainedModel):
             output_hidden_states: see AlbertModel.
             return_dict: see AlbertModel.
             layout: see AlbertModel.
+            start_n_top: S; None takes the model's.
+            end_n_top: E; None takes the model's.
 
         Returns:
             The likeliest starts, the likeliest ends of each and ``cls_logits``; with positions also ``loss`` and what
@@ -172,7 +176,9 @@ class AlbertForQuestionAnsweringBeam(AlbertPreTrainedModel):
             output_attentions, output_hidden_states, True, layout=layout,
         )  # fmt: skip
         hidden, forbidden = _side_by_side(encoded.last_hidden_state, p_mask, attention_mask, layout)
-        output = self._answer(hidden, forbidden, start_positions, end_positions, is_impossible)
+        labels = (start_positions, end_positions, is_impossible)
+        n_top = (start_n_top or self.start_n_top, end_n_top or self.end_n_top)
+        output = self._answer(hidden, forbidden, *labels, n_top=n_top)
         output.hidden_states, output.attentions = encoded.hidden_states, encoded.attentions
         return output if self._wants_dict(return_dict) else output.to_tuple()
 
@@ -183,6 +189,8 @@ class AlbertForQuestionAnsweringBeam(AlbertPreTrainedModel):
         start_positions: Tensor | None,
         end_positions: Tensor | None,
         is_impossible: Tensor | None,
+        *,
+        n_top: tuple[int, int],
     ) -> QuestionAnsweringBeamOutput:
         start_log_probs = _log_probs(self.start_logits(hidden), forbidden)  # (B, L)
         output = QuestionAnsweringBeamOutput(cls_logits=self.answer_class(hidden, start_log_probs).float())
@@ -193,16 +201,16 @@ class AlbertForQuestionAnsweringBeam(AlbertPreTrainedModel):
             output.end_log_probs = _log_probs(end_logits, forbidden)
             output.loss = _loss(output, start_positions, end_positions, is_impossible)
         if not (self.training and output.loss is not None):
-            beam = self._beam(hidden, forbidden, start_log_probs)
+            beam = self._beam(hidden, forbidden, start_log_probs, n_top=n_top)
             output.start_top_log_probs, output.start_top_index = beam.start_log_probs, beam.start_index
             output.end_top_log_probs, output.end_top_index = beam.end_log_probs, beam.end_index
         return output
 
-    def _beam(self, hidden: Tensor, forbidden: Tensor, start_log_probs: Tensor) -> _Beam:
-        length = hidden.shape[1]
-        starts = start_log_probs.topk(min(self.start_n_top, length), dim=-1)  # (B, S)
+    def _beam(self, hidden: Tensor, forbidden: Tensor, start_log_probs: Tensor, *, n_top: tuple[int, int]) -> _Beam:
+        num_starts, num_ends = (min(wanted, hidden.shape[1]) for wanted in n_top)
+        starts = start_log_probs.topk(num_starts, dim=-1)  # (B, S)
         end_logits = self.end_logits(hidden, _rows(hidden, starts.indices))  # (B, S, L)
-        ends = _log_probs(end_logits, forbidden[:, None]).topk(min(self.end_n_top, length), dim=-1)  # (B, S, E)
+        ends = _log_probs(end_logits, forbidden[:, None]).topk(num_ends, dim=-1)  # (B, S, E)
         return _Beam(starts.values, starts.indices, ends.values.flatten(1), ends.indices.flatten(1))
 
 
