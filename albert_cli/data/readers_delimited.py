@@ -67,9 +67,9 @@ def read_csv(path: Path) -> RawTable:
         return _table(path, first[1], rows, skip_short_rows=False)
 
 
-def strict_lines(path: Path) -> Iterator[tuple[int, str]]:
+def strict_lines(path: Path, *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[tuple[int, str]]:
     """Line number from 1, and the line without its end; bytes that are not UTF-8 raise a located DataError."""
-    with open_text(path) as file:
+    with open_text(path, max_line_bytes=max_line_bytes) as file:
         for line in file:
             if file.num_replaced:
                 raise DataError(

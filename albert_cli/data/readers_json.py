@@ -14,6 +14,7 @@ from typing import Any
 from albert_cli.data.raw_table import RawTable, empty_table_error
 from albert_cli.data.readers_delimited import strict_lines
 from albert_cli.errors import DataError
+from albert_cli.files.limits import MAX_JSON_LINE_BYTES
 from albert_cli.files.text import safe_line
 
 Row = tuple[int, Any]
@@ -40,7 +41,7 @@ def read_json(path: Path) -> RawTable:
     Raises:
         DataError: located at ``file:line``: no rows, not JSON, not an object, not UTF-8.
     """
-    text = "\n".join(line for _, line in strict_lines(path))
+    text = "\n".join(line for _, line in strict_lines(path, max_line_bytes=MAX_JSON_LINE_BYTES))
     values = _values(path, text)
     if len(values) == 1 and isinstance(values[0][1], dict) and isinstance(values[0][1].get("data"), list):
         values = [(values[0][0], values[0][1]["data"])]

@@ -10,6 +10,9 @@ from albert_cli.errors import AlbertError
 # Ten times the longest line we have met in real corpora; both SentencePiece and our normaliser are linear in it.
 MAX_LINE_BYTES = 64 * 1024 * 1024
 
+# A JSON file is one line as a rule: SQuAD 2.0 is 40 MiB, its translations with every letter escaped come to 150 MiB.
+MAX_JSON_LINE_BYTES = 256 * 1024 * 1024
+
 
 def free_bytes(path: Path) -> int:
     """Bytes that this user can still write below a path; the path itself need not exist yet."""
