@@ -81,6 +81,23 @@ def bootstrap_interval(
     return Interval(float(low), float(high), confidence)
 
 
+def mean_interval(values: Sequence[float], *, resamples: int = 10_000, confidence: float = 0.95) -> Interval:
+    """Percentile bootstrap interval of the mean of a few runs; with one run both ends are its value.
+
+    Args:
+        values: one score of each run.
+        resamples: how many sets of as many runs are drawn with replacement; the draws are always the same.
+        confidence: share of the resamples inside the interval.
+    """
+    runs = np.asarray(values, dtype=np.float64)
+    if len(runs) == 0:
+        raise ValueError("no runs")
+    chosen = np.random.Generator(np.random.Philox(0)).integers(len(runs), size=(resamples, len(runs)))  # (R, runs)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    low, high = np.quantile(runs[chosen].mean(axis=-1), tails)
+    return Interval(float(low), float(high), confidence)
+
+
 def majority_share(references: Array) -> float:
     """Accuracy of always answering the most frequent class; (N,) integers."""
     if len(references) == 0:

@@ -53,3 +53,12 @@ def by_split(scores: Iterable[Score]) -> dict[str, dict[str, float]]:
     for one in scores:
         values.setdefault(one.split, {})[one.name] = one.value
     return values
+
+
+def intervals(scores: Iterable[Score]) -> dict[str, dict[str, list[float]]]:
+    """95 % intervals of scores by split and name, of those that have one."""
+    values: dict[str, dict[str, list[float]]] = {}
+    for one in scores:
+        if one.low is not None and one.high is not None:
+            values.setdefault(one.split, {})[one.name] = [one.low, one.high]
+    return values

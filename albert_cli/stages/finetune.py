@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from albert_cli.data.examples import Examples
 from albert_cli.data.finetuning import FinetuneSource
-from albert_cli.errors import DataError, UsageError
+from albert_cli.errors import DataError
 from albert_cli.recipe.load import LoadedRecipe
 from albert_cli.recipe.requests import RunOptions
 from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.card import Score, score_text
 from albert_cli.report.console import Talk, result_json
-from albert_cli.stages.answering import ask, by_split
+from albert_cli.stages.answering import ask, by_split, intervals
 from albert_cli.stages.assemble import Assembled, build_model, load_tokenizer
+from albert_cli.stages.attempts import Attempts
+from albert_cli.stages.class_weights import training_objective
+from albert_cli.stages.collapse import sign_of_collapse
 from albert_cli.stages.finish import finish_run
 from albert_cli.stages.follow import Measured, Window
 from albert_cli.stages.official import final_scores, load_metrics
-from albert_cli.stages.optimisation import plan_training
+from albert_cli.stages.optimisation import TrainPlan, plan_training
 from albert_cli.stages.plan_report import say_plan
+from albert_cli.stages.seeds import run_seeds
 from albert_cli.stages.session import Session, open_session, start_processes
 from albert_cli.stages.tasks.open import open_task
 from albert_cli.stages.tasks.protocol import Task, scored_examples
-from albert_cli.stages.training_run import Work, run_training
+from albert_cli.stages.training_run import Trained, Work, run_training
+from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 
 def run(loaded: LoadedRecipe, options: RunOptions, *, seeds: Sequence[int] | None = None) -> int:
@@ -39,41 +41,10 @@ def run(loaded: LoadedRecipe, options: RunOptions, *, seeds: Sequence[int] | Non
         AlbertError: with the exit code that its kind has.
     """
     with Talk(quiet=options.quiet) as talk:
-        result = execute(loaded, options, talk) if seeds is None else _run_seeds(loaded, options, talk, seeds)
+        result = execute(loaded, options, talk) if seeds is None else run_seeds(loaded, options, talk, seeds, execute)
         if options.json and talk.is_main:
             result_json(result)
     return 0
-
-
-def _run_seeds(loaded: LoadedRecipe, options: RunOptions, talk: Talk, seeds: Sequence[int]) -> dict[str, Any]:
-    """One run directory for each seed inside the common one; then mean, spread, median and best."""
-    if loaded.recipe.out is None:
-        raise UsageError("--seeds needs --out, a folder for the runs", hint="add --out DIR")
-    results = []
-    for seed in seeds:
-        out = str(Path(loaded.recipe.out) / f"seed-{seed}")
-        recipe = loaded.recipe.model_copy(update={"seed": seed, "out": out})
-        talk.say(f"seed {seed}")
-        mine = replace(options, resume=options.resume and Path(out).exists())
-        results.append(execute(replace(loaded, recipe=recipe), mine, talk))
-    if options.dry_run:
-        return results[0]
-    summary = {}
-    for split, names in results[0]["scores"].items():
-        summary[split] = {name: _summary([one["scores"][split][name] for one in results]) for name in names}
-        for name, values in summary[split].items():
-            text = "  ".join(f"{key} {value:.4f}" for key, value in values.items())
-            talk.say(f"{len(seeds)} seeds  {split}  {name}  {text}")
-    return {"command": "finetune", "seeds": list(seeds), "summary": summary, "runs": results}
-
-
-def _summary(values: list[float]) -> dict[str, float]:
-    return {
-        "mean": statistics.fmean(values),
-        "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
-        "median": statistics.median(values),
-        "best": max(values),
-    }
 
 
 def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, Any]:
@@ -98,31 +69,54 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=len(train_examples))
     if options.dry_run:
         return {"command": "finetune", "dry_run": True, "max_steps": plan.max_steps}
+    with open_session(loaded, options, talk=talk, accelerator=accelerator) as session:
+        attempts = Attempts(session, recipe)
+        while True:
+            now = attempts.recipe
+            if now.seed != recipe.seed:
+                assembled = build_model(now, task.model_class, tokenizer=tokenizer, labels=task.head_fields())
+            work = _work(session, now, assembled, tokenizer, task, encoded, plan, gives_up=attempts.may_begin_anew)
+            trained = run_training(session, now, work)
+            if not attempts.begin_anew(trained.course):
+                return _finish(session, work, assembled, trained, task, encoded, metrics)
+
+
+def _work(
+    session: Session,
+    recipe: FinetuneRecipe,
+    assembled: Assembled,
+    tokenizer: AlbertTokenizer,
+    task: Task,
+    encoded: dict[str, Examples],
+    plan: TrainPlan,
+    *,
+    gives_up: bool,
+) -> Work:
+    examples = encoded["train"]
+    dev = scored_examples(task, encoded)
     source = FinetuneSource(
-        train_examples,
+        examples,
         plan.batch_size,
         accumulate=plan.accumulate,
-        rank=accelerator.process_index,
-        world_size=world,
+        rank=session.accelerator.process_index,
+        world_size=session.accelerator.num_processes,
         seed=recipe.seed,
         max_steps=plan.max_steps,
         grouped=recipe.data.order == "grouped",
     )
-    with open_session(loaded, options, talk=talk, accelerator=accelerator) as session:
-        work = Work(
-            model=assembled.model,
-            tokenizer=tokenizer,
-            objective=task.objective(),
-            source=source,
-            plan=plan,
-            data_fingerprint=train_examples.fingerprint(),
-            evaluate=lambda _step: _ask(session, assembled, task, scored_examples(task, encoded)),
-            measure=lambda answers: _measured(task, answers),
-            higher_is_better=task.best_metric not in task.smaller_is_better,
-            train_line=_train_line,
-        )
-        trained = run_training(session, recipe, work)
-        return _finish(session, work, assembled, trained, task, encoded, metrics)
+    return Work(
+        model=assembled.model,
+        tokenizer=tokenizer,
+        objective=training_objective(task, examples, recipe.train.class_weights, session.talk),
+        source=source,
+        plan=plan,
+        data_fingerprint=examples.fingerprint(),
+        evaluate=lambda _step: _ask(session, assembled, task, dev),
+        measure=lambda answers: _measured(task, dev, answers),
+        higher_is_better=task.best_metric not in task.smaller_is_better,
+        train_line=_train_line,
+        gives_up=gives_up,
+    )
 
 
 def _training_examples(task: Task, encoded: dict[str, Examples]) -> Examples:
@@ -140,9 +134,12 @@ def _ask(session: Session, assembled: Assembled, task: Task, encoded: dict[str, 
     return ask(assembled.model, task, encoded, accelerator=session.accelerator, stop=session.stop)
 
 
-def _measured(task: Task, answers: dict[str, Any]) -> Measured:
+def _measured(task: Task, dev: dict[str, Examples], answers: dict[str, Any]) -> Measured:
     lines = {split: {"loss": said.loss, **task.scores(split, said)} for split, said in answers.items()}
-    return Measured(lines, score=lines[task.dev_splits[0]][task.best_metric])
+    first = task.dev_splits[0]
+    labels = task.label_counts(first, dev[first])
+    collapse = sign_of_collapse(task.records(first, answers[first]), labels, answers[first].loss)
+    return Measured(lines, score=lines[first][task.best_metric], collapse=collapse)
 
 
 def _train_line(window: Window) -> dict[str, float]:
@@ -151,7 +148,7 @@ def _train_line(window: Window) -> dict[str, float]:
     assert last is not None
     values = {"loss": sum(losses.values())}
     if "correct" in sums:
-        values["accuracy"] = sums["correct"] / max(sums[f"{next(iter(losses))}_count"], 1.0)
+        values["accuracy"] = sums["correct"] / max(sums.get("examples", sums[f"{next(iter(losses))}_count"]), 1.0)
     return {**values, "learning_rate": last.learning_rate, "gradient_norm": float(last.gradient_norm)}
 
 
@@ -159,7 +156,7 @@ def _finish(
     session: Session,
     work: Work,
     assembled: Assembled,
-    trained: Any,
+    trained: Trained,
     task: Task,
     encoded: dict[str, Examples],
     metrics: dict[str, Any],
@@ -181,5 +178,12 @@ def _finish(
     if trivial is not None:
         session.talk.say(f"{best_split}  {trivial.name}  {trivial.metric} {100 * trivial.value:.2f}")
     rows = {f"{name} rows": len(data) for name, data in task.splits.items()}
-    result = {"scores": by_split(scores), "baseline": None if trivial is None else trivial.value}
+    result = {
+        "scores": by_split(scores),
+        "intervals": intervals(scores),
+        "smaller_is_better": sorted(task.smaller_is_better),
+        "baseline": None if trivial is None else trivial.value,
+        "seed": session.loaded.recipe.seed,
+        "collapse": trained.course.collapse if trained.course.collapsed else None,
+    }
     return finish_run(session, work, assembled, trained, scores=scores, data=rows, result=result)

@@ -16,6 +16,9 @@ from albert_cli.report.progress import Progress
 from albert_cli.stages.session import Session
 from albert_cli.training.loop import EvalReport, Event, SavePoint, SmallerBatches, StepReport, Stopped
 
+# Evaluations that must all find a collapsed model before a run is ended early.
+_SIGNS_TO_GIVE_UP = 3
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -24,10 +27,12 @@ class Measured:
     Attributes:
         lines: values by split ("dev", "dev_mismatched", "held_out").
         score: what the best checkpoint is chosen by.
+        collapse: what says that the model no longer looks at its input; None for one that does.
     """
 
     lines: Mapping[str, Mapping[str, float]]
     score: float
+    collapse: str | None = None
 
 
 @dataclass
@@ -41,6 +46,9 @@ class Course:
         misses: evaluations since then.
         evaluation_due: an interruption left out the evaluation of ``step``.
         window: sums of the log interval that an interruption cut in two.
+        evaluations: made so far.
+        sound: whether the model looked at its input in any of them.
+        collapse: what the last one said against it.
     """
 
     step: int = 0
@@ -49,6 +57,14 @@ class Course:
     misses: int = 0
     evaluation_due: bool = False
     window: dict[str, float] = field(default_factory=dict)
+    evaluations: int = 0
+    sound: bool = False
+    collapse: str | None = None
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether every evaluation found the model collapsed."""
+        return self.evaluations > 0 and not self.sound
 
 
 class Window:
@@ -120,6 +136,7 @@ class Follower:
         higher_is_better: direction of the score.
         log_every: updates between lines.
         early_stop: evaluations without a better score after which to end; None never does.
+        give_up_from: updates from which on to end when every evaluation found the model collapsed; None never does.
     """
 
     session: Session
@@ -130,6 +147,7 @@ class Follower:
     higher_is_better: bool
     log_every: int
     early_stop: int | None
+    give_up_from: int | None = None
     saved_at: int = -1
     saved_best: bool = False
     window: Window = field(default_factory=Window)
@@ -153,6 +171,8 @@ class Follower:
                         f"no better score in {self.course.misses} evaluations: stopped early at step {event.step}"
                     )
                     return
+                if self._is_lost():
+                    return
             elif isinstance(event, SavePoint):
                 self.course.step = event.step
                 self._save()
@@ -167,6 +187,11 @@ class Follower:
                 )
             else:
                 self._stopped(event)
+
+    def _is_lost(self) -> bool:
+        course = self.course
+        enough = self.give_up_from is not None and course.step >= self.give_up_from
+        return enough and course.evaluations >= _SIGNS_TO_GIVE_UP and course.collapsed
 
     def _step(self, report: StepReport, progress: Progress) -> None:
         self.course.step = report.step
@@ -188,6 +213,8 @@ class Follower:
         measured = self.measure(report.result)
         course = self.course
         course.step, course.evaluation_due = report.step, False
+        course.evaluations, course.collapse = course.evaluations + 1, measured.collapse
+        course.sound = course.sound or measured.collapse is None
         for split, values in measured.lines.items():
             self.session.run.append_metrics({"step": report.step, "split": split, **values})
             self.session.trackers.log({f"{split}/{name}": value for name, value in values.items()}, step=report.step)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -59,6 +60,7 @@ class Session:
         stop: whether someone asked to stop.
         trackers: experiment trackers, often none.
         ended: why a sound run ended before its last step, for status.json; None if it did not.
+        began: when this sitting did, on the monotonic clock.
     """
 
     loaded: LoadedRecipe
@@ -69,6 +71,7 @@ class Session:
     stop: StopFlag
     trackers: Trackers = field(default_factory=Trackers)
     ended: str | None = None
+    began: float = field(default_factory=time.monotonic)
 
 
 def start_processes(runtime: Runtime, talk: Talk, *, dry_run: bool = False) -> Accelerator:

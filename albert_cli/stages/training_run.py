@@ -49,6 +49,7 @@ class Work:
         measure: what the result says, and the score that picks the best checkpoint.
         higher_is_better: direction of that score.
         train_line: values of a line of metrics.jsonl from the sums of a log interval.
+        gives_up: whether to end half-way when every evaluation found the model collapsed.
     """
 
     model: AlbertPreTrainedModel
@@ -61,6 +62,7 @@ class Work:
     measure: Callable[[Any], Measured]
     higher_is_better: bool
     train_line: Callable[[Window], dict[str, float]]
+    gives_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
         higher_is_better=work.higher_is_better,
         log_every=recipe.train.log_every,
         early_stop=recipe.train.early_stop,
+        give_up_from=plan.max_steps // 2 if work.gives_up else None,
     )
     began = time.monotonic()
     if _goes_on(course, plan, recipe.train.early_stop):
@@ -120,7 +123,7 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
                     save_every=plan.save_every,
                     evaluate_first=course.evaluation_due,
                     stop=session.stop,
-                    max_seconds=math.inf if recipe.train.max_hours is None else recipe.train.max_hours * 3600,
+                    max_seconds=_seconds_left(session, recipe.train.max_hours),
                     workers=recipe.runtime.workers,
                 ),
                 progress,
@@ -129,6 +132,11 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
     chosen = "last" if work.evaluate is None else "best"
     load_checkpoint(session.run.checkpoints_path / chosen, model=work.model)
     return Trained(course, time.monotonic() - began)
+
+
+def _seconds_left(session: Session, max_hours: float | None) -> float:
+    """Time that training may take; attempts that were given up have used some."""
+    return math.inf if max_hours is None else max_hours * 3600 - (time.monotonic() - session.began)
 
 
 def _goes_on(course: Course, plan: TrainPlan, early_stop: int | None) -> bool:

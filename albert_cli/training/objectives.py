@@ -8,6 +8,7 @@ Shapes: B examples, T packed tokens, M positions to predict, V vocabulary, C cla
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -93,21 +94,33 @@ class ClassificationObjective:
         problem_type: ``single_label_classification`` (cross-entropy; labels (B,) int64), ``regression`` (squared error;
             labels (B,) or (B, C) float, mean over C) or ``multi_label_classification`` (binary cross-entropy; labels
             (B, C) float, mean over C).
+        class_weights: C numbers, how much an example of each class counts; a single label only. The loss is then the
+            weighted mean, its denominator the sum of the examples' weights.
     """
 
     uses_whole_model = True
 
-    def __init__(self, problem_type: ProblemType = "single_label_classification") -> None:
+    def __init__(
+        self,
+        problem_type: ProblemType = "single_label_classification",
+        *,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
         if problem_type not in PROBLEM_TYPES:
             raise ValueError(f"unknown problem type {problem_type!r}")
+        if class_weights is not None and problem_type != "single_label_classification":
+            raise ValueError("class weights belong to single labels")
         self.problem_type = problem_type
+        self.class_weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
 
     def counts(self, batch: PackedBatch) -> dict[str, float]:
-        """Examples, under ``classification``."""
+        """Examples, or the sum of their weights, under ``classification``."""
+        if self.class_weights is not None:
+            return {"classification": float(self.class_weights[batch.targets["labels"]].sum())}
         return {"classification": float(len(batch.lengths))}
 
     def sums(self, model: nn.Module, batch: PackedBatch) -> Sums:
-        """Loss summed over examples; for a single label also ``correct``."""
+        """Loss summed over examples; for a single label also ``correct``, and with class weights ``examples``."""
         return self._sums(run_packed(model, batch).logits, batch.targets["labels"])
 
     def predictions(self, model: nn.Module, batch: PackedBatch) -> Predictions:
@@ -120,8 +133,12 @@ class ClassificationObjective:
     def _sums(self, logits: Tensor, labels: Tensor) -> Sums:
         logits = logits.float()
         if self.problem_type == "single_label_classification":
-            loss = F.cross_entropy(logits, labels, reduction="sum")
-            return Sums({"classification": loss}, {"correct": (logits.argmax(-1) == labels).sum()})
+            weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+            loss = F.cross_entropy(logits, labels, weight=weights, reduction="sum")
+            metrics = {"correct": (logits.argmax(-1) == labels).sum()}
+            if weights is not None:
+                metrics["examples"] = torch.tensor(len(labels), device=logits.device)
+            return Sums({"classification": loss}, metrics)
         targets = labels.float().view(logits.shape)  # (B,) to (B, 1) for one number
         compare = F.mse_loss if self.problem_type == "regression" else F.binary_cross_entropy_with_logits
         return Sums({"classification": compare(logits, targets, reduction="none").mean(-1).sum()})

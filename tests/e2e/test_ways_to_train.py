@@ -35,7 +35,11 @@ def test_several_seeds_are_summed_up(home: Path, tmp_path: Path) -> None:
         "sd": pytest.approx(statistics.stdev(values)),
         "median": pytest.approx(statistics.median(values)),
         "best": max(values),
+        "low": min(values),  # with two runs a quarter of the resamples hold the worse one alone
+        "high": max(values),
     }
+    assert json.loads((out / "seeds.json").read_text())["summary"] == result["summary"]
+    assert result["runs"][0]["intervals"]["dev"]["accuracy"][0] < values[0]
     assert losses(out / "seed-1") != losses(out / "seed-2")
     assert status(out / "seed-2")["state"] == "done"
     again = done(*words, "--resume").result
