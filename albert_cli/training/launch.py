@@ -71,11 +71,25 @@ def check_world(nproc: int) -> None:
     """
     if MARKER in os.environ:
         _end_with_parent()
+    if _launched_alone():
+        raise UsageError(
+            "accelerate launch was told of several processes and started one: without several GPUs it starts no more",
+            hint="leave it out and use --nproc N, or: torchrun --nproc-per-node N -m albert_cli ...",
+        )
     if nproc > 1 and world_size() != nproc:
         raise UsageError(
             f"{nproc} processes asked for, {world_size()} running",
             hint=f"start it without another launcher and with --nproc {nproc}, or set --nproc {world_size()}",
         )
+
+
+def _launched_alone() -> bool:
+    """Whether accelerate's launcher took the way of a single process although several were asked for.
+
+    It then says where they should meet, but not who they are, and says nothing to its user.
+    """
+    by_accelerate = "ACCELERATE_MIXED_PRECISION" in os.environ
+    return by_accelerate and "MASTER_PORT" in os.environ and "WORLD_SIZE" not in os.environ
 
 
 def relaunch(nproc: int, argv: Sequence[str], *, program: Sequence[str] = ("-m", "albert_cli")) -> int:
