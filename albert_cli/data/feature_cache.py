@@ -15,20 +15,31 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import numpy as np
 
 import albert_cli
+from albert_cli import tokenization
 from albert_cli.files.atomic import new_directory
 from albert_cli.files.checksum import verify_manifest, write_manifest
 
 _FORMAT = 1
 _FIELDS = "fields.json"
+_FEWEST_ROWS = 500
+_KEY_LETTERS = 40
 _MOST_BYTES = 16 * 2**30  # of all entries; the longest unused go first
 _PLAIN = (str, int, float, bool, type(None))
 
 Features = TypeVar("Features")
+
+
+class Fingerprinted(Protocol):
+    """What is asked of a tokenizer."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the ids of a text may."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +65,7 @@ class FeatureCache:
         Returns:
             The features; arrays from the disk are read-only.
         """
-        entry = self.folder / f"{kind.__name__}-{key[:40]}"
+        entry = self.folder / f"{kind.__name__}-{key[:_KEY_LETTERS]}"
         if entry.is_dir():
             problem = verify_manifest(entry)
             if problem is None:
@@ -75,11 +86,43 @@ class FeatureCache:
         return made
 
 
+def kept_features(
+    cache: FeatureCache | None,
+    kind: type[Features],
+    rows: Any,
+    *,
+    tokenizer: Fingerprinted,
+    settings: Mapping[str, Any],
+    code: ModuleType,
+    build: Callable[[], Features],
+) -> Features:
+    """Encode a split, or take what an earlier run made of the same rows.
+
+    Args:
+        cache: where; None builds.
+        kind: of the features.
+        rows: ``datasets.Dataset`` of the split. Few rows are encoded in no time and not kept.
+        tokenizer: of the ids.
+        settings: what else the encoder is told, JSON values.
+        code: module of the encoder; that of the tokenizers is looked at too.
+        build: encodes.
+    """
+    if cache is None or len(rows) < _FEWEST_ROWS:
+        return build()
+    key = content_key(
+        rows=table_key(rows),
+        tokenizer=tokenizer.fingerprint,
+        settings=settings,
+        code=code_version(code, tokenization),
+    )
+    return cache.get(kind, key, build)
+
+
 def content_key(*, rows: str, tokenizer: str, settings: Mapping[str, Any], code: str) -> str:
     """Hash of everything that encoded features depend on.
 
     Args:
-        rows: of `table_key` or `files_key`.
+        rows: of `table_key`.
         tokenizer: its fingerprint.
         settings: what else the encoder is told, JSON values.
         code: of `code_version`.
@@ -174,7 +217,9 @@ def _fields(features: Any) -> dict[str, Any]:
 
 def _make_room(folder: Path, *, keep: Path) -> None:
     """Remove the longest unused entries until all of them together are small enough; mapped ones live on."""
-    entries = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    # Only what is ours by name and content: users may name any folder.
+    ours = [path for path in folder.iterdir() if len(path.name.rpartition("-")[2]) == _KEY_LETTERS]
+    entries = sorted((path for path in ours if (path / _FIELDS).is_file()), key=lambda path: path.stat().st_mtime)
     sizes = {path: sum(file.stat().st_size for file in path.iterdir() if file.is_file()) for path in entries}
     total = sum(sizes.values())
     for path in entries:

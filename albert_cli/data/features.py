@@ -9,8 +9,10 @@ Shapes: N rows, B rows of a batch, T tokens of all rows (of the batch) together,
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,10 +20,13 @@ import numpy.typing as npt
 import torch
 
 from albert_cli.data.batching import PackedBatch
+from albert_cli.data.parallel import encoding_processes, map_parts
 from albert_cli.data.tasks.spec import Kind
 
 # Rows whose texts are tokenised and laid out at a time; bounds the memory that Python lists of ids take.
 _ROWS_AT_ONCE = 8192
+# A process takes two seconds to start, in which one encodes about that many rows.
+_ROWS_OF_A_PROCESS = 65536
 
 Integers = npt.NDArray[np.int64]
 
@@ -117,26 +122,30 @@ def labelled_rows(labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     return np.asarray(labels >= 0)
 
 
-def encode_task(dataset: Any, tokenizer: PairTokenizer, *, max_length: int) -> EncodedTask:
+def encode_task(dataset: Any, tokenizer: PairTokenizer, *, max_length: int, threads: int | None = 1) -> EncodedTask:
     """Tokenise a split.
 
     Args:
         dataset: a ``datasets.Dataset`` with the columns of `data.tables`.
         tokenizer: gives ids without special tokens; ``[MASK]`` and the like in texts are text.
         max_length: most tokens of a row, special ones included; 4 at least.
+        threads: a large split is encoded by so many processes at most; None means as many as there are cores.
 
     Returns:
-        The rows in their order. A row whose second text has no tokens is a single text.
+        The rows in their order, however many processes were at work. A row whose second text has no tokens is a single
+        text.
 
     Raises:
         ValueError: ``max_length`` has no room for a pair.
     """
     if max_length < 4:
         raise ValueError(f"max_length {max_length} has no room for [CLS] A [SEP] [SEP]")
-    parts = [
-        _encode_rows(dataset[start : start + _ROWS_AT_ONCE], tokenizer, max_length=max_length)
-        for start in range(0, len(dataset), _ROWS_AT_ONCE)
-    ]
+    texts = dataset.select_columns([name for name in ("text", "text_pair") if name in dataset.features])
+    parts = map_parts(
+        partial(_encode_rows, tokenizer=tokenizer, max_length=max_length),
+        _Slices(texts),
+        processes=encoding_processes(len(dataset), enough=_ROWS_OF_A_PROCESS, threads=threads),
+    )
     lengths = np.concatenate([np.empty(0, np.int64), *(part.lengths for part in parts)])
     return EncodedTask(
         ids=np.concatenate([np.empty(0, np.int32), *(part.ids for part in parts)]),
@@ -175,6 +184,21 @@ class _Part:
     lengths: Integers
     first_lengths: npt.NDArray[np.int32]
     truncated: npt.NDArray[np.bool_]
+
+
+class _Slices(Sequence[dict[str, list[Any]]]):
+    """Rows of a ``datasets.Dataset``, so many at a time, read when they are asked for."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._dataset) / _ROWS_AT_ONCE)
+
+    def __getitem__(self, number: Any) -> Any:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        return self._dataset[number * _ROWS_AT_ONCE : (number + 1) * _ROWS_AT_ONCE]
 
 
 def _encode_rows(rows: dict[str, list[Any]], tokenizer: PairTokenizer, *, max_length: int) -> _Part:

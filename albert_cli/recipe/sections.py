@@ -63,6 +63,11 @@ class ModelFields(Section):
     """Width inside the feed-forward block (I)."""
     inner_group_num: Positive = 1
     """Different layers inside one group (K)."""
+    parameter_sharing: Literal["all", "attention", "ffn", "none"] = "all"
+    """What the layers share: everything (within each of the groups), attention alone, feed-forward alone, nothing.
+
+    Other values than `all` give every layer a group of its own.
+    """
     hidden_act: Literal["gelu_new", "gelu", "relu", "silu", "tanh", "linear"] = "gelu_new"
     """Activation of the feed-forward block and of the masked-LM head; `gelu_new` is the tanh form."""
     hidden_dropout_prob: DropoutRate = 0.0
@@ -108,6 +113,22 @@ class Init(Section):
     Pretraining takes all its weights. Fine-tuning takes its encoder, and unless `model` is a size or a mapping its
     architecture and tokenizer too, in place of those of `model`; the head of the task is drawn anew.
     """
+
+
+class PretrainInit(Init):
+    """Where the weights come from, and how they grow into the model that is asked for.
+
+    Fewer layers or groups than the model's are no obstacle: shared layers are applied more often, groups are copied.
+    """
+
+    positions: Literal["tile", "interpolate"] | None = None
+    """How a longer position table follows from a shorter one: its rows over again, or stretched.
+
+    null refuses a start with fewer positions.
+    """
+    vocabulary: Literal["keep", "resize"] = "keep"
+    """`keep`: the tokenizer must be that of the start; `resize`: pieces of the same text keep their rows, new ones are
+    drawn."""
 
 
 class CorpusColumns(Section):
@@ -218,6 +239,8 @@ class TaskData(Section):
     """Use only the first so many rows of each split."""
     order: Literal["random", "grouped"] = "random"
     """Order of the training examples; `grouped` computes similar lengths together."""
+    cache: Text | None = None
+    """Folder for encoded splits, which are kept for the next run; null takes the user's cache folder."""
 
 
 class QuestionAnswering(Section):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from albert_cli.data.corpus import Corpus
 from albert_cli.data.pretraining import ExampleLaw
-from albert_cli.data.shards import Shards, prepare_shards
+from albert_cli.data.prepare import prepare_shards
+from albert_cli.data.shards import Shards
 from albert_cli.data.spans import MaskingLaw
 from albert_cli.data.words import piece_kinds
+from albert_cli.files.cache import user_cache
 from albert_cli.recipe.schema import PretrainRecipe
 from albert_cli.recipe.sections import CorpusData, CorpusText
 from albert_cli.report.console import Talk
@@ -37,8 +38,7 @@ def cache_folder(data: CorpusData) -> Path:
     """Where prepared token shards are kept: the recipe's, $ALBERT_CACHE, or the user's cache folder."""
     if data.cache is not None:
         return Path(data.cache)
-    home = os.environ.get("ALBERT_CACHE") or os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "albert-cli" / "shards"
+    return user_cache("shards")
 
 
 def token_shards(data: CorpusData, tokenizer: AlbertTokenizer, talk: Talk) -> Shards:

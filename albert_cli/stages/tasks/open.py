@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from albert_cli.data.feature_cache import FeatureCache
+from albert_cli.files.cache import user_cache
 from albert_cli.models.config import AlbertConfig
 from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.console import Talk
@@ -30,6 +32,8 @@ def open_task(recipe: FinetuneRecipe, talk: Talk, *, config: AlbertConfig | None
         DataError: the rows cannot be read or are not what the task takes.
     """
     task: Task = _module(recipe.task).read(recipe, config)
+    folder = recipe.data.cache
+    task.cache = FeatureCache(user_cache("features") if folder is None else Path(folder) / "features", talk.warn)
     sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in task.splits.items())
     talk.say(f"task: {task.name}; rows: {sizes}")
     for note in task.notes:

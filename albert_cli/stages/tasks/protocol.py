@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from albert_cli.data.examples import Examples
+from albert_cli.data.feature_cache import FeatureCache
 from albert_cli.errors import DataError
 from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.config import AlbertConfig
@@ -75,6 +76,9 @@ class Mistake:
 
 class Task(Protocol):
     """A task with its rows. ``answers`` of a method are what the task's own `answers` gave."""
+
+    cache: FeatureCache | None
+    """Where encoded splits are kept; None keeps none. `stages.tasks.open` sets it for training and scoring."""
 
     @property
     def name(self) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from albert_cli.data import features
 from albert_cli.data.examples import Examples
+from albert_cli.data.feature_cache import FeatureCache, kept_features
 from albert_cli.data.features import EncodedTask, encode_task
 from albert_cli.data.label_report import count_labels
 from albert_cli.data.tasks.catalogue import find_task
@@ -64,14 +66,18 @@ class TextTask:
     Args:
         data: the rows.
         max_length: most tokens of a row; the rest is cut.
+        threads: that encoding may take; None means every core.
     """
 
     model_class = AlbertForSequenceClassification
     smaller_is_better = SMALLER_IS_BETTER
 
-    def __init__(self, data: TaskData, *, max_length: int) -> None:
+    cache: FeatureCache | None = None
+
+    def __init__(self, data: TaskData, *, max_length: int, threads: int | None = None) -> None:
         self.data = data
         self.max_length = max_length
+        self.threads = threads
 
     @property
     def spec(self) -> TaskSpec:
@@ -139,7 +145,18 @@ class TextTask:
 
     def encode(self, tokenizer: AlbertTokenizer, splits: Sequence[str]) -> dict[str, Examples]:
         """Token ids of some splits."""
-        return {name: encode_task(self.splits[name], tokenizer, max_length=self.max_length) for name in splits}
+        return {name: self._encoded(self.splits[name], tokenizer) for name in splits}
+
+    def _encoded(self, rows: Any, tokenizer: AlbertTokenizer) -> EncodedTask:
+        return kept_features(
+            self.cache,
+            EncodedTask,
+            rows,
+            tokenizer=tokenizer,
+            settings={"max_length": self.max_length},
+            code=features,
+            build=lambda: encode_task(rows, tokenizer, max_length=self.max_length, threads=self.threads),
+        )
 
     def objective(self) -> Objective:
         """Cross-entropy, squared error, or a binary cross-entropy for each class."""
@@ -265,7 +282,7 @@ def read(recipe: FinetuneRecipe, config: AlbertConfig | None) -> TextTask:
         limit=data.limit,
         label_names=_label_names(spec, config) or None,
     )
-    return TextTask(loaded, max_length=_max_length(recipe, config))
+    return TextTask(loaded, max_length=_max_length(recipe, config), threads=recipe.runtime.threads)
 
 
 def read_input(recipe: FinetuneRecipe, path: Path, config: AlbertConfig) -> TextTask:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from albert_cli.data import feature_cache, features, sampler
-from albert_cli.data.feature_cache import FeatureCache, code_version, content_key, table_key
+from albert_cli.data.feature_cache import FeatureCache, code_version, content_key, kept_features, table_key
 from albert_cli.data.features import EncodedTask, encode_task
 from albert_cli.data.parallel import encoding_processes, map_parts
 from albert_cli.errors import DataError
@@ -93,19 +93,19 @@ def test_nothing_half_written_is_left_where_building_fails(tmp_path):
     assert list((tmp_path / "features").iterdir()) == []
 
 
-def test_the_longest_unused_entries_make_room(tmp_path, monkeypatch):
+def test_the_longest_unused_entries_make_room_and_nothing_else_does(tmp_path, monkeypatch):
     store = cache(tmp_path)
-    for number, key in enumerate(["old", "used", "new"]):
-        store.get(Windows, key, windows)
-        os.utime(tmp_path / "features" / f"Windows-{key}", (number, number))
-    store.get(Windows, "used", never)
-    monkeypatch.setattr(
-        feature_cache,
-        "_MOST_BYTES",
-        3 * sum(p.stat().st_size for p in (tmp_path / "features" / "Windows-old").iterdir()),
-    )
-    store.get(Windows, "last", windows)
-    assert {path.name for path in (tmp_path / "features").iterdir()} == {"Windows-used", "Windows-new", "Windows-last"}
+    keys = {name: name[0] * 40 for name in ("old", "used", "new", "last")}
+    (tmp_path / "features" / "my-thesis").mkdir(parents=True)
+    for number, name in enumerate(["old", "used", "new"]):
+        store.get(Windows, keys[name], windows)
+        os.utime(tmp_path / "features" / f"Windows-{keys[name]}", (number, number))
+    store.get(Windows, keys["used"], never)
+    entry = tmp_path / "features" / f"Windows-{keys['old']}"
+    monkeypatch.setattr(feature_cache, "_MOST_BYTES", 3 * sum(path.stat().st_size for path in entry.iterdir()))
+    store.get(Windows, keys["last"], windows)
+    left = {path.name for path in (tmp_path / "features").iterdir()}
+    assert left == {"my-thesis", *(f"Windows-{keys[name]}" for name in ("used", "new", "last"))}
 
 
 def table(texts=("one", "two", "three"), labels=(0, 1, 0), names=("no", "yes")):
@@ -167,6 +167,39 @@ def test_processes_give_what_one_gives_in_order():
 def test_a_process_that_dies_is_an_error_of_one_line():
     with pytest.raises(DataError, match="a process that encoded data died"):
         map_parts(os._exit, [1, 1], processes=2)
+
+
+class Words(Letters):
+    fingerprint = "f"
+
+
+def test_few_rows_are_not_kept_and_many_are_by_their_content(tmp_path):
+    def ask(rows, length):
+        return kept_features(
+            cache(tmp_path),
+            EncodedTask,
+            rows,
+            tokenizer=Words(),
+            settings={"max_length": length},
+            code=features,
+            build=lambda: encode_task(rows, Words(), max_length=length),
+        )
+
+    many = table(["word"] * 600, [0, 1] * 300)
+    ask(table(), 16)
+    assert not (tmp_path / "features").exists()
+    for rows, length, entries in ((many, 16, 1), (many, 16, 1), (many, 8, 2), (many.select(range(599)), 16, 3)):
+        ask(rows, length)
+        assert len(list((tmp_path / "features").iterdir())) == entries
+
+
+def test_a_split_encoded_by_two_processes_is_the_same(monkeypatch):
+    monkeypatch.setattr(features, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(features, "_ROWS_OF_A_PROCESS", 10)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    rows = table([f"word {number}" * (number % 5) for number in range(40)], [0, 1] * 20)
+    alone, together = (encode_task(rows, Letters(), max_length=16, threads=threads) for threads in (1, 2))
+    assert alone.fingerprint() == together.fingerprint()
 
 
 def test_small_work_starts_no_process():
