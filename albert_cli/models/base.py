@@ -216,8 +216,10 @@ class AlbertPreTrainedModel(nn.Module):
                 depth that uses it.
 
         Raises:
-            ModelError: no such layer or head, or no head would be left.
+            ModelError: no such layer or head, no head would be left, or layers of several groups share their attention.
         """
+        if self.config.parameter_sharing in ("attention", "ffn"):
+            raise ModelError(f"heads of a model with parameter_sharing {self.config.parameter_sharing} stay together")
         for layer, heads in heads_to_prune.items():
             attention = self._shared_layer(layer).attention
             attention.prune_heads(heads)

@@ -101,6 +101,8 @@ class AlbertConfig:
             labels decide.
         dropout_placement: "original" drops the feed-forward output and not before the sentence-order head, as the
             original does; "transformers" the other way round.
+        parameter_sharing: "all": the layers of a group share everything; "attention" or "ffn": all layers share that
+            block alone; "none": nothing. Anything but "all" makes as many groups as layers (paper table 4).
         chunk_size_feed_forward: tokens that the feed-forward part takes at once; 0 takes all. Same numbers.
         pruned_heads: heads taken out, by shared layer (``group * K + inner``).
         output_attentions: what a forward does when its argument is None.
@@ -140,6 +142,7 @@ class AlbertConfig:
     label2id: dict[str, int] | None = None
     problem_type: str | None = None
     dropout_placement: str = "original"
+    parameter_sharing: str = "all"
     chunk_size_feed_forward: int = 0
     pruned_heads: dict[int, list[int]] = field(default_factory=dict)
     output_attentions: bool = False
@@ -152,6 +155,8 @@ class AlbertConfig:
     def __post_init__(self) -> None:
         self._clean_numbers()
         self._clean_labels()
+        if self.parameter_sharing in ("attention", "ffn", "none"):
+            self.num_hidden_groups = self.num_hidden_layers
         self.pruned_heads = {int(layer): sorted(heads) for layer, heads in self.pruned_heads.items() if heads}
         self._check()
 
@@ -338,6 +343,11 @@ class AlbertConfig:
             raise ModelError("num_labels and initializer_range must be positive, chunk_size_feed_forward 0 or more")
         _one_of("position_embedding_type", self.position_embedding_type, ("absolute",))
         _one_of("dropout_placement", self.dropout_placement, ("original", "transformers"))
+        _one_of("parameter_sharing", self.parameter_sharing, ("all", "attention", "ffn", "none"))
+        if self.parameter_sharing in ("attention", "ffn") and (self.inner_group_num > 1 or self.pruned_heads):
+            raise ModelError(
+                f"parameter_sharing {self.parameter_sharing} goes with inner_group_num 1 and without pruned heads"
+            )
         if self.problem_type is not None:
             _one_of("problem_type", self.problem_type, PROBLEM_TYPES)
 

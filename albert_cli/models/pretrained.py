@@ -99,6 +99,30 @@ def load_pretrained(
     return model.eval(), report
 
 
+def model_from_state(
+    cls: type[Model], config: AlbertConfig, state: Mapping[str, Tensor], *, place: Path
+) -> tuple[Model, LoadReport]:
+    """Make a model of tensors in memory; it shares their memory.
+
+    Args:
+        cls: AlbertModel or a head class.
+        config: of the model.
+        state: tensors under the names of the ``hf`` layout.
+        place: where they came from, for messages.
+
+    Returns:
+        The float32 model in evaluation mode, and what was missing or left over.
+
+    Raises:
+        ModelError: shapes that do not fit, or an encoder that is there only in part.
+    """
+    without_pooler = cls.__name__ == "AlbertModel" and f"{PREFIX}pooler.weight" not in state
+    with torch.device("meta"):
+        model = cls(config, False) if without_pooler else cls(config)
+    report = _fill(model, dict(state), torch.float32, place=place, ignore_mismatched_sizes=False)
+    return model.eval(), report
+
+
 def warn_of_new_weights(name: str, report: LoadReport) -> None:
     """Emit one warning that names the weights which were drawn anew, if there are any, and one for each note."""
     for note in report.notes:
@@ -126,6 +150,8 @@ def save_pretrained(model: nn.Module, directory: str | Path) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items() if name not in tied}
     if _DECODER_BIAS in tensors:  # an untied head has its bias under two names, and the format refuses shared memory
         tensors[_DECODER_BIAS] = tensors[_DECODER_BIAS].clone()
+    if config.parameter_sharing in ("attention", "ffn"):  # each layer's name gets a copy, as other readers expect it
+        tensors = {name: tensor.clone() for name, tensor in tensors.items()}
     dtype = str(next(model.parameters()).dtype).removeprefix("torch.")
     write_file(directory / SAFETENSORS, save(tensors, metadata={"format": "pt"}))
     config.changed(architectures=[type(model).__name__], dtype=dtype).save_pretrained(directory)
@@ -160,6 +186,7 @@ def _fill(
     config: AlbertConfig = model.config  # type: ignore[assignment]
     state = _renamed(state, bare=not hasattr(model, "albert"))
     state = _settle_ties(state, config, report, has_decoder=_DECODER_WEIGHT in wanted)
+    _settle_copies(model, state, place=place)
     report.unexpected = sorted(name for name in state if name not in wanted)
     for name in [name for name in wanted if name in state and wanted[name].shape != state[name].shape]:
         shapes = f"{name}: file {tuple(state[name].shape)}, model {tuple(wanted[name].shape)}"
@@ -214,6 +241,24 @@ def _settle_ties(
             report.notes.append(f"{_DECODER_WEIGHT} differs from the word table in the file; the word table is used")
         state[_DECODER_WEIGHT] = words
     return state
+
+
+def _settle_copies(model: nn.Module, state: dict[str, Tensor], *, place: Path) -> None:
+    """Give each layer's name of a block that all layers share its tensor; a training checkpoint names it once.
+
+    Raises:
+        ModelError: they differ; another program has trained each copy on its own.
+    """
+    first: dict[int, str] = {}
+    for name, parameter in model.state_dict(keep_vars=True).items():
+        original = first.setdefault(id(parameter), name)
+        if original == name or ".albert_layer_groups." not in name or original not in state:
+            continue
+        if not torch.equal(state.setdefault(name, state[original]), state[original]):
+            raise ModelError(
+                f"{place}: {name} and {original} should be one weight (parameter_sharing) and differ",
+                hint='set "parameter_sharing": "none" in config.json to use every layer as it is',
+            )
 
 
 def _draw_missing(model: nn.Module, missing: set[str], dtype: torch.dtype, *, place: Path) -> None:

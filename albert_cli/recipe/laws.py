@@ -37,6 +37,8 @@ def broken_laws(values: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _lengths(values)
         yield from _training(_section(values, "train"))
         yield from _processes(_section(values, "runtime"))
+    if stage == "pretrain":
+        yield from _growth(_section(values, "init"))
     if stage == "finetune":
         yield from _built_in_task(values)
         yield from _class_weights(values)
@@ -47,9 +49,11 @@ def missing_inputs(values: Mapping[str, Any]) -> Iterator[Finding]:
     data, stage = values.get("data"), values.get("stage")
     if isinstance(data, Mapping) and data.get("path") is None and data.get("dataset") is None:
         yield ("data", "path"), "is required: your files (or data.dataset, a hub name)"
-    if stage == "pretrain" and not values.get("tokenizer"):
-        yield ("tokenizer",), "is required: a tokenizer directory, a SentencePiece file or a run directory"
     starts = _section(values, "init").get("from") is not None
+    if stage == "pretrain" and not starts and not values.get("tokenizer"):
+        yield ("tokenizer",), "is required: a tokenizer directory, a SentencePiece file or a run directory"
+    if stage == "pretrain" and not starts and values.get("model") is None:
+        yield ("model",), "is required without init.from: tiny, small, base, large, xlarge, xxlarge, or a mapping"
     if stage == "finetune" and not values.get("tokenizer") and not starts and _is_written_out(values.get("model")):
         yield ("tokenizer",), "is required when model is a size or a mapping"
 
@@ -117,6 +121,11 @@ def _architecture(model: Any) -> Iterator[Finding]:
     if hidden and heads and heads > 0 and hidden % heads:
         yield ("model", "hidden_size"), f"hidden_size ({hidden}) is not a multiple of num_attention_heads ({heads})"
     groups, layers = _number(model, "num_hidden_groups"), _number(model, "num_hidden_layers")
+    sharing = model.get("parameter_sharing", "all")
+    if sharing in ("attention", "ffn", "none") and groups not in (None, 1, layers):
+        yield ("model", "num_hidden_groups"), f"parameter_sharing {sharing} gives every layer its own group"
+    if sharing in ("attention", "ffn") and _number(model, "inner_group_num", 1) != 1:
+        yield ("model", "inner_group_num"), f"must be 1 with parameter_sharing {sharing}"
     if groups and layers and groups > layers > 0:
         yield ("model", "num_hidden_groups"), f"more groups ({groups}) than num_hidden_layers ({layers})"
 
@@ -129,6 +138,13 @@ def _lengths(values: Mapping[str, Any]) -> Iterator[Finding]:
         positions = POSITIONS_OF_SIZES if model in SIZES else None
     if length is not None and positions is not None and length > positions > 0:
         yield ("data", "max_length"), f"max_length ({length}) is more than the model's {positions} positions"
+
+
+def _growth(init: Mapping[str, Any]) -> Iterator[Finding]:
+    if init.get("from") is None:
+        for name, default in (("positions", None), ("vocabulary", "keep")):
+            if init.get(name, default) != default:
+                yield ("init", name), "says how another model's weights are taken over, and init.from names none"
 
 
 def _processes(runtime: Mapping[str, Any]) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from albert_cli.recipe.sections import (
     Model,
     MultipleChoice,
     Objective,
+    PretrainInit,
     QuestionAnswering,
     Runtime,
     Section,
@@ -23,7 +24,7 @@ from albert_cli.recipe.sections import (
     Tokenizer,
     TokenizerRuntime,
 )
-from albert_cli.recipe.training import FinetuneTrain, Train
+from albert_cli.recipe.training import FinetuneTrain, PretrainTrain
 
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio", "comet_ml", "aim", "clearml", "dvclive", "swanlab"]
 Task = Literal[
@@ -82,17 +83,23 @@ class PretrainRecipe(RecipeBase):
 
     stage: Literal["pretrain"]
     """What the recipe is for."""
-    model: Architecture
-    """The architecture: tiny, small, base, large, xlarge, xxlarge, or a mapping of its fields."""
-    init: Init = Init()
+    model: Architecture | None = None
+    """The architecture: tiny, small, base, large, xlarge, xxlarge, or a mapping of its fields.
+
+    null takes that of `init.from`; one of the two is required.
+    """
+    init: PretrainInit = PretrainInit()
     """Where the weights come from."""
     tokenizer: str = ""
-    """Tokenizer directory, SentencePiece file, run directory or hub id. Required."""
+    """Tokenizer directory, SentencePiece file, run directory or hub id; left out it is that of `init.from`.
+
+    Required without `init.from`.
+    """
     data: CorpusData
     """The text to learn from."""
     objective: Objective = Objective()
     """What is learnt."""
-    train: Train
+    train: PretrainTrain
     """How the weights are found."""
     runtime: Runtime = Runtime()
     """The machine."""

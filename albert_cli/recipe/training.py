@@ -117,3 +117,21 @@ class FinetuneTrain(Train):
     """Times to begin anew from another seed when the model answers the same to everything (a collapsed run)."""
     collapse: Literal["warn", "fail"] = "warn"
     """What a run that is still collapsed ends with: a warning, or exit code 4."""
+
+
+class PretrainTrain(Train):
+    """How the weights are found, and what only runs from raw text need."""
+
+    power: Annotated[float, Field(gt=0)] = 1.0
+    """Exponent of the decay of `schedule: albert`; 1 is a straight line."""
+    start_warmup_step: NotNegative = 0
+    """Step at which the warm-up begins, for runs that go on from another's weights."""
+    negative_rates: Literal["clamp", "keep"] = "clamp"
+    """Learning rates before `start_warmup_step`: 0, or negative as the original code has them."""
+    spike: Annotated[float, Field(gt=0)] | None = 1.0
+    """Rise of the loss that counts as a spike: mean of 8 steps above that of up to 100 before, in nats.
+
+    null looks for losses and gradients that are not finite alone.
+    """
+    rollbacks: NotNegative = 3
+    """Times to go back to the last good checkpoint, leaving out the data in between, before giving up (exit code 4)."""
