@@ -11,6 +11,9 @@ RUN_TASKS = ("fill-mask", "text-classification", "sentence-order", "feature-extr
 DEFAULT_MODEL = "albert/albert-base-v2"
 """Model of `albert run` when neither ``--model`` nor $ALBERT_MODEL names one."""
 
+CONVERT_FORMATS = ("hf", "hf-bin", "tf1", "tf2", "flax")
+"""Formats of `albert convert`."""
+
 FORMATS = ("infer", "text", "tsv", "jsonl", "json", "csv")
 """Input formats of `albert run`; `infer` looks at the file's suffix and at the line."""
 
@@ -54,6 +57,35 @@ class EvalOptions:
     official: bool = False
     combine: str | None = None
     out: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertRequest:
+    """One call of `albert convert`.
+
+    Args:
+        source: directory, run directory or hub id.
+        target: directory to write.
+        to: format to write.
+        from_: format to read; ``auto`` recognises it.
+        head: name of the model class, where the checkpoint leaves it open.
+        hidden_act: activation, where the checkpoint's config is known to be wrong.
+        tokenizer: directory, SentencePiece file or hub id; None takes the one beside the weights.
+        overwrite: whether the target may exist; it is replaced whole.
+        json: print the report as one JSON object.
+        quiet: no talk on stderr but warnings and errors.
+    """
+
+    source: str
+    target: str
+    to: str
+    from_: str = "auto"
+    head: str | None = None
+    hidden_act: str | None = None
+    tokenizer: str | None = None
+    overwrite: bool = False
+    json: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
