@@ -47,7 +47,7 @@ class RaceFile:
     def split(self) -> str | None:
         """``train``, ``dev`` or ``test``, as the nearest folder (or the file itself) is called; None: not said."""
         names = (self.path.stem, *(part for part in reversed(self.path.parts[:-1])))
-        return next((_SPLITS[name.lower()] for name in names if name.lower() in _SPLITS), None)
+        return next((split for split in map(race_split, names) if split is not None), None)
 
     @property
     def level(self) -> str:
@@ -68,6 +68,11 @@ class RaceFile:
             return self.content.read_bytes()
         except OSError as error:
             raise DataError(f"cannot read {self.place}: {error.strerror}", hint="check the file") from error
+
+
+def race_split(name: str) -> str | None:
+    """``train``, ``dev`` or ``test`` of a folder's name, such as ``validation``; None for any other."""
+    return _SPLITS.get(name.lower())
 
 
 def is_race(path: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from albert_cli.data.choice_tables import questions_of_table
 from albert_cli.data.hub import read_hub
 from albert_cli.data.questions import Question, question_dataset
-from albert_cli.data.race_files import find_race_files, is_race, read_race_file
+from albert_cli.data.race_files import find_race_files, is_race, race_split, read_race_file
 from albert_cli.data.raw_table import RawTable
 from albert_cli.data.readers_arrow import is_saved_dataset, read_parquet, read_saved
 from albert_cli.data.readers_delimited import read_csv, read_tsv
@@ -181,12 +181,13 @@ def _read_paths(path: Paths, reading: _Reading, *, config: str | None) -> None:
 
 def _read_race(path: Path, reading: _Reading) -> None:
     """Files of RACE; a file or folder that says no split holds training rows."""
-    own_names = {reading.chosen_splits.get(name, name): name for name in SPLITS}
+    folders = {split: race_split(reading.chosen_splits.get(split, split)) for split in SPLITS}
     for file in find_race_files(path):
-        split = own_names.get(file.split or "train")
-        if split is not None:
-            questions = read_race_file(file, needs_label=split != "test")
-            reading.splits.setdefault(split, []).extend(questions)
+        splits = [split for split, folder in folders.items() if folder == (file.split or "train")]
+        if splits:
+            questions = read_race_file(file, needs_label=splits != ["test"])
+            for split in splits:
+                reading.splits.setdefault(split, []).extend(questions)
     if not any(reading.splits.values()):
         raise DataError(f"no questions ({safe_line(str(path))})", hint="check that the files are RACE's")
 
