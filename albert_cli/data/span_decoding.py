@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[Any]
+PerWindow = Sequence[Floats] | Floats  # one array for each window
 
 # Score of each end of "no answer found", as the original writes it.
 _NOTHING = -1e6
@@ -108,8 +109,8 @@ class RowAnswers:
 
 def decode_plain(
     windows: Windows,
-    start_logits: Sequence[Floats],
-    end_logits: Sequence[Floats],
+    start_logits: PerWindow,
+    end_logits: PerWindow,
     contexts: Sequence[str],
     *,
     n_best: int,
@@ -155,7 +156,7 @@ def decode_plain(
 
 def decode_beam(
     windows: Windows,
-    rows: Mapping[str, Sequence[Floats]],
+    rows: Mapping[str, PerWindow],
     contexts: Sequence[str],
     *,
     n_best: int,
