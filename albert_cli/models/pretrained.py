@@ -6,7 +6,7 @@ Names are those of ``transformers``: what it writes we read, what we write it re
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,6 +61,7 @@ def load_pretrained(
     ignore_mismatched_sizes: bool = False,
     new_head: bool = False,
     config: AlbertConfig | None = None,
+    adapt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None,
     add_pooling_layer: bool | None = None,
     **config_overrides: Any,
 ) -> tuple[Model, LoadReport]:
@@ -74,6 +75,7 @@ def load_pretrained(
         ignore_mismatched_sizes: draw head weights of another shape anew instead of refusing them.
         new_head: take embeddings, encoder and pooler alone, and draw the head anew even if the file has one.
         config: use this config instead of the file's.
+        adapt: makes the file's tensors fit ``config``; see `growth.grow`.
         add_pooling_layer: of AlbertModel alone; None means True.
         config_overrides: fields of the config to set otherwise.
 
@@ -92,6 +94,8 @@ def load_pretrained(
     state = read_weights(directory)
     if new_head:
         state = {name: tensor for name, tensor in state.items() if name.removeprefix(PREFIX).startswith(_BACKBONE)}
+    if adapt is not None:
+        state = adapt(state)
     target = _dtype(dtype, config, state)
     with torch.device("meta"):  # no memory and no drawing for weights that the file holds
         model = cls(config) if add_pooling_layer is None else cls(config, add_pooling_layer)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,8 +14,9 @@ from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.config import AlbertConfig
 from albert_cli.models.pretrained import LoadReport, load_pretrained
 from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe
-from albert_cli.recipe.sections import SIZES, ModelFields
+from albert_cli.recipe.sections import ModelFields
 from albert_cli.recipe.training import Train
+from albert_cli.stages.tokenizers import is_written_out
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.parts import freeze_parts
 
@@ -29,37 +29,13 @@ class Assembled:
         model: on the CPU, in fp32.
         start: directory or name the weights were taken from; None for new ones.
         new_weights: names of weights that the start lacks and that were drawn anew (a task head, usually).
+        notes: what was done to make the start fit, a sentence each.
     """
 
     model: AlbertPreTrainedModel
     start: str | None
     new_weights: tuple[str, ...] = ()
-
-
-def is_written_out(model: str | ModelFields) -> bool:
-    """Whether a recipe's ``model`` gives an architecture (a size or a mapping) and not the name of weights."""
-    return isinstance(model, ModelFields) or model in SIZES
-
-
-def load_tokenizer(recipe: PretrainRecipe | FinetuneRecipe) -> AlbertTokenizer:
-    """Load the tokenizer that a recipe names, or that lies beside the model it names.
-
-    Raises:
-        ModelError: there is none, or it cannot be read.
-    """
-    if recipe.tokenizer is not None:
-        return read_tokenizer(recipe.tokenizer)
-    if recipe.init.from_ is not None:
-        return AlbertTokenizer.from_pretrained(resolve_model(recipe.init.from_))
-    if isinstance(recipe.model, str) and not is_written_out(recipe.model):
-        return AlbertTokenizer.from_pretrained(resolve_model(recipe.model))
-    raise ModelError("no tokenizer for a model with new weights", hint="name one with --set tokenizer=DIR")
-
-
-def read_tokenizer(name: str) -> AlbertTokenizer:
-    """Read a tokenizer from a SentencePiece file, a tokenizer or run directory, or a hub id."""
-    path = Path(name)
-    return AlbertTokenizer.from_pretrained(path if path.is_file() else resolve_model(name))
+    notes: tuple[str, ...] = ()
 
 
 def check_fit(tokenizer: AlbertTokenizer, config: AlbertConfig) -> None:
@@ -98,7 +74,8 @@ def build_model(
 ) -> Assembled:
     """Build the model of a recipe: new weights for a size or mapping, else those of the named model.
 
-    A fine-tuning recipe's ``init.from`` gives the encoder alone: what another task taught the head is of no use here.
+    Pretraining from another model's weights is `start.build_start`. A fine-tuning recipe's ``init.from`` gives the
+    encoder alone: what another task taught the head is of no use here.
 
     Args:
         recipe: what was asked for.
@@ -111,17 +88,13 @@ def build_model(
     """
     changes = {**dropouts(recipe.train), **(labels or {})}
     if recipe.init.from_ is not None and isinstance(recipe, FinetuneRecipe):
-        return _prepared(_with_encoder_of(recipe.init.from_, recipe, kind, tokenizer, changes), recipe)
+        return prepared(_with_encoder_of(recipe.init.from_, recipe, kind, tokenizer, changes), recipe)
     if is_written_out(recipe.model):
-        config = _written_out(recipe.model, tokenizer, changes)
+        config = written_out_config(recipe.model, tokenizer, changes)
         check_fit(tokenizer, config)
         check_length(recipe.data.max_length, config)
         torch.manual_seed(recipe.seed)
-        if recipe.init.from_ is None:
-            return _prepared(Assembled(kind(config), None), recipe)
-        start = resolve_model(recipe.init.from_)
-        model, report = load_pretrained(kind, start, config=config, ignore_mismatched_sizes=True)
-        return _prepared(_assembled(model, recipe.init.from_, report), recipe)
+        return prepared(Assembled(kind(config), None), recipe)
     assert isinstance(recipe.model, str)
     torch.manual_seed(recipe.seed)
     model, report = load_pretrained(
@@ -129,7 +102,7 @@ def build_model(
     )
     check_fit(tokenizer, model.config)
     check_length(recipe.data.max_length, model.config)
-    return _prepared(_assembled(model, recipe.model, report), recipe)
+    return prepared(with_report(model, recipe.model, report), recipe)
 
 
 def dropouts(train: Train) -> dict[str, float]:
@@ -144,7 +117,10 @@ def dropouts(train: Train) -> dict[str, float]:
     return changes
 
 
-def _written_out(model: str | ModelFields, tokenizer: AlbertTokenizer, changes: Mapping[str, Any]) -> AlbertConfig:
+def written_out_config(
+    model: str | ModelFields, tokenizer: AlbertTokenizer, changes: Mapping[str, Any]
+) -> AlbertConfig:
+    """Config of a size or mapping; the number of pieces is the tokenizer's where it is not given."""
     if isinstance(model, ModelFields):
         fields = model.model_dump()
         if fields["vocab_size"] is None:
@@ -153,7 +129,8 @@ def _written_out(model: str | ModelFields, tokenizer: AlbertTokenizer, changes: 
     return AlbertConfig.named(model, vocab_size=len(tokenizer), **changes)
 
 
-def _assembled(model: AlbertPreTrainedModel, start: str, report: LoadReport) -> Assembled:
+def with_report(model: AlbertPreTrainedModel, start: str, report: LoadReport) -> Assembled:
+    """A loaded model, with the names of what its file lacks."""
     drawn = (*report.missing, *(line.split(":")[0] for line in report.mismatched))
     return Assembled(model, start, tuple(drawn))
 
@@ -168,17 +145,18 @@ def _with_encoder_of(
     """The encoder and pooler of a trained model, whatever its head, below a head drawn anew."""
     folder = resolve_model(start)
     if is_written_out(recipe.model):
-        config = _written_out(recipe.model, tokenizer, changes)
+        config = written_out_config(recipe.model, tokenizer, changes)
     else:
         config = AlbertConfig.from_pretrained(folder).changed(**changes)
     check_fit(tokenizer, config)
     check_length(recipe.data.max_length, config)
     torch.manual_seed(recipe.seed)
     model, report = load_pretrained(kind, folder, config=config, dtype="float32", new_head=True)
-    return _assembled(model, start, report)
+    return with_report(model, start, report)
 
 
-def _prepared(assembled: Assembled, recipe: PretrainRecipe | FinetuneRecipe) -> Assembled:
+def prepared(assembled: Assembled, recipe: PretrainRecipe | FinetuneRecipe) -> Assembled:
+    """The model as the recipe wants it trained: frozen parts, recomputation."""
     freeze_parts(assembled.model, recipe.train.freeze)
     if recipe.runtime.recompute:
         assembled.model.gradient_checkpointing_enable()

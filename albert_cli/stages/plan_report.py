@@ -20,6 +20,8 @@ def say_plan(
     )
     if assembled.new_weights and assembled.start:
         talk.say(f"drawn anew, not taken from {assembled.start}: {', '.join(assembled.new_weights)}")
+    for note in assembled.notes:
+        talk.say(f"taken over from {assembled.start}: {note}")
     frozen = sum(weight.numel() for weight in assembled.model.parameters() if not weight.requires_grad)
     if frozen:
         talk.say(f"frozen: {', '.join(train.freeze)} ({frozen:,} parameters)")

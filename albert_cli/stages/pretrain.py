@@ -18,13 +18,16 @@ from albert_cli.recipe.requests import RunOptions
 from albert_cli.recipe.schema import PretrainRecipe
 from albert_cli.report.card import Score
 from albert_cli.report.console import Talk, result_json
-from albert_cli.stages.assemble import Assembled, build_model, load_tokenizer
-from albert_cli.stages.corpus_source import example_law, token_shards
+from albert_cli.stages.assemble import Assembled
+from albert_cli.stages.corpus_source import token_shards
+from albert_cli.stages.example_law import example_law
 from albert_cli.stages.finish import finish_run
 from albert_cli.stages.follow import Measured, Window
 from albert_cli.stages.optimisation import TrainPlan, micro_batches, plan_training
 from albert_cli.stages.plan_report import say_plan
 from albert_cli.stages.session import Session, open_session, start_processes
+from albert_cli.stages.start import build_start
+from albert_cli.stages.tokenizers import load_tokenizer
 from albert_cli.stages.training_run import Work, run_training
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.evaluation import Evaluation, evaluate
@@ -75,7 +78,7 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     accelerator = start_processes(recipe.runtime, talk, dry_run=options.dry_run)
     tokenizer = load_tokenizer(recipe)
     kind = AlbertForMaskedLM if recipe.objective.sentence == "none" else AlbertForPreTraining
-    assembled = build_model(recipe, kind, tokenizer=tokenizer)
+    assembled = build_start(recipe, kind, tokenizer=tokenizer)
     with accelerator.local_main_process_first():
         shards = token_shards(recipe.data, tokenizer, talk)
     world = recipe.runtime.nproc if options.dry_run else accelerator.num_processes
