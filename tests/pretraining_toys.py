@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import string
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,14 @@ class LetterTokenizer:
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
         self.calls += 1
         return [[self._id(piece) for word in text.lower().split() for piece in self._pieces(word)] for text in texts]
+
+    def flat_encoder(self) -> Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]:
+        def encode(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+            rows = self.encode_batch(list(texts))
+            sizes = np.array([len(row) for row in rows], dtype=np.int64)
+            return np.array([piece for row in rows for piece in row], dtype=np.int32), sizes
+
+        return encode
 
     def decode(self, ids: list[int]) -> str:
         return "".join(self.pieces[piece] for piece in ids).replace("▁", " ").strip()

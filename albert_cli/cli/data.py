@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from albert_cli.cli.options import (
     DebugOption,
     JsonOption,
@@ -35,6 +39,9 @@ def inspect(
 
 def prepare(
     recipe: RecipeArgument,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="Processes that turn text into ids.")
+    ] = None,
     set_: SetOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -43,7 +50,7 @@ def prepare(
     """Turn a recipe's text into token shards, so that training starts at once."""
     from albert_cli.recipe.requests import RunOptions
 
-    loaded = load(recipe, stage="pretrain", overrides=set_, said={})
+    loaded = load(recipe, stage="pretrain", overrides=set_, said={} if workers is None else {"data.workers": workers})
     from albert_cli.stages import prepare as stage
 
     return stage.run(loaded, RunOptions(json=json, quiet=quiet, debug=debug))

@@ -15,7 +15,7 @@ Unlike in the original a document never goes on in the next file.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,6 +26,7 @@ from albert_cli.data.python_docs import corpus_key, iter_python_docs
 from albert_cli.data.sentences import Splitter
 from albert_cli.data.text_files import Document, Documents, Reading, document_of_row, read_documents
 from albert_cli.errors import DataError
+from albert_cli.files.checksum import file_sha256
 
 PYTHON_DOCS = "python-docs"
 
@@ -48,6 +49,7 @@ class Corpus:
         limit: most documents to read.
         documents: how plain text is parted, see above.
         sentences: how sentences are found later on; ``auto`` asks it.
+        language: for finding sentences.
     """
 
     path: str | tuple[str, ...] | None = None
@@ -59,6 +61,7 @@ class Corpus:
     limit: int | None = None
     documents: Documents = "auto"
     sentences: Splitter = "sentencex"
+    language: str = "en"
 
     def __post_init__(self) -> None:
         if (self.path is None) == (self.dataset is None):
@@ -89,12 +92,19 @@ class Corpus:
         if not found:
             raise DataError(f"no text in {self.name()}", hint="check data.path, data.columns.text and data.limit")
 
-    def key(self) -> dict[str, Any]:
-        """What the text hangs on, as far as that shows without reading: settings, sizes and dates of the files."""
-        key: dict[str, Any] = {name: getattr(self, name) for name in ("column", "limit", "documents", "sentences")}
+    def key(self, digest: Callable[[Path], str] = file_sha256) -> dict[str, Any]:
+        """What the text hangs on: settings, and the content of the files.
+
+        Args:
+            digest: hash of a file's content; see ``FileDigests``.
+
+        Raises:
+            DataError: a file is not there or cannot be read.
+        """
+        settings = ("column", "limit", "documents", "sentences", "language")
+        key: dict[str, Any] = {name: getattr(self, name) for name in settings}
         if self.path is not None:
-            stats = [(file, file.stat()) for file in _all_files(self.path)]
-            key["files"] = [[str(file.resolve()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
+            key["files"] = [[file.name, _digest_of(file, digest)] for file in _all_files(self.path)]
         elif self.dataset == PYTHON_DOCS:
             key["python_docs"] = corpus_key()
         else:
@@ -167,6 +177,14 @@ def _files_under(place: Path) -> list[Path]:
             hint=f"files end in {', '.join(_ENDINGS)}, also .gz; or they are a wikiextractor tree",
         )
     return files
+
+
+def _digest_of(file: Path, digest: Callable[[Path], str]) -> str:
+    try:
+        return digest(file)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"cannot read {file}: {reason}", hint="check that the file is whole and readable") from error
 
 
 def _is_hidden(path: Path) -> bool:

@@ -71,6 +71,7 @@ class Reading:
         except UnicodeEncodeError:
             self.invalid_bytes += sum("\ud800" <= character <= "\udfff" for character in text)
             text = text.encode(errors="replace").decode()
+        self.invalid_bytes += text.count("\0")
         return text.replace("\0", " ")
 
 

@@ -92,10 +92,11 @@ def defaults_of(schema: type[BaseModel]) -> dict[str, Any]:
     for name, field in schema.model_fields.items():
         key = field.alias or name
         section = section_class(field.annotation)
-        if section is not None and section is not ModelFields:
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
+        if section is not None and section is not ModelFields and (field.is_required() or default is not None):
             values[key] = defaults_of(section)
         elif not field.is_required():
-            values[key] = field.get_default(call_default_factory=True)
+            values[key] = default
     return values
 
 

@@ -39,6 +39,7 @@ def broken_laws(values: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _processes(_section(values, "runtime"))
     if stage == "pretrain":
         yield from _growth(_section(values, "init"))
+        yield from _pretraining(values)
     if stage == "finetune":
         yield from _built_in_task(values)
         yield from _class_weights(values)
@@ -47,7 +48,7 @@ def broken_laws(values: Mapping[str, Any]) -> Iterator[Finding]:
 def missing_inputs(values: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield what a run needs and only its user can name: a recipe for others to start from may leave it open."""
     data, stage = values.get("data"), values.get("stage")
-    if isinstance(data, Mapping) and data.get("path") is None and data.get("dataset") is None:
+    if isinstance(data, Mapping) and all(data.get(name) is None for name in ("path", "dataset", "sources")):
         yield ("data", "path"), "is required: your files (or data.dataset, a hub name)"
     starts = _section(values, "init").get("from") is not None
     if stage == "pretrain" and not starts and not values.get("tokenizer"):
@@ -82,6 +83,46 @@ def _data_source(data: Mapping[str, Any]) -> Iterator[Finding]:
         for name in ("config", "revision"):
             if data.get(name) is not None:
                 yield ("data", name), "belongs to a hub data set, and data.dataset names none"
+    if isinstance(data.get("sources"), list):
+        yield from _sources(data, data["sources"])
+
+
+def _sources(data: Mapping[str, Any], sources: list[Any]) -> Iterator[Finding]:
+    for name in ("path", "dataset"):
+        if data.get(name) is not None:
+            yield ("data", name), f"{name} and sources exclude each other: give one of them"
+    if not all(isinstance(source, Mapping) for source in sources):
+        return
+    for number, source in enumerate(sources):
+        if (source.get("path") is None) == (source.get("dataset") is None):
+            yield ("data", "sources", number), "needs path or dataset, one of them"
+    weighted = [source.get("weight") is not None for source in sources]
+    if any(weighted) and not all(weighted):
+        number = weighted.index(False)
+        yield ("data", "sources", number), "needs a weight, as other sources have one"
+    if any(weighted) and data.get("order") == "as_read":
+        yield ("data", "order"), "as_read takes one document after another and cannot mix sources by weight"
+
+
+def _pretraining(values: Mapping[str, Any]) -> Iterator[Finding]:
+    data = _section(values, "data")
+    if data.get("order") == "as_read":
+        if data.get("duplicates", "keep") != "keep":
+            yield ("data", "duplicates"), "as_read sees the text only once and cannot find duplicates"
+        if (_number(_section(values, "runtime"), "workers") or 0) > 1:
+            yield ("runtime", "workers"), "as_read takes at most one: each would read the whole text"
+        if _section(values, "train").get("epochs") is not None:
+            yield ("train", "epochs"), "as_read knows no epoch beforehand: give max_steps"
+    phases, longest = data.get("length_schedule"), _number(data, "max_length")
+    if not isinstance(phases, list) or not all(isinstance(phase, Mapping) for phase in phases):
+        return
+    shares = [phase.get("share") for phase in phases]
+    if all(isinstance(share, int | float) for share in shares) and abs(sum(shares) - 1) > 1e-6:
+        yield ("data", "length_schedule"), f"the shares sum to {sum(shares):g}, not to 1"
+    for number, phase in enumerate(phases):
+        length = _number(phase, "length")
+        if length is not None and longest is not None and length > longest:
+            yield ("data", "length_schedule", number), f"length ({length}) is more than max_length ({longest})"
 
 
 def _training(train: Mapping[str, Any]) -> Iterator[Finding]:

@@ -12,10 +12,11 @@ from albert_cli.recipe.yaml_strict import Document, read_yaml
 
 # Choices of which a recipe has one. A layer that makes such a choice takes the whole group away from the layers below,
 # so that `--set train.max_steps=10` works on a recipe with epochs, and `--set data.path=x` on one with a hub data set.
+_SOURCES = frozenset({"path", "dataset", "sources"})
 CHOICES: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("train", frozenset({"epochs", "max_steps"}), frozenset({"epochs", "max_steps"})),
     ("train", frozenset({"accumulate", "effective_batch"}), frozenset({"accumulate", "effective_batch"})),
-    ("data", frozenset({"path", "dataset"}), frozenset({"path", "dataset", "config", "revision"})),
+    ("data", _SOURCES, _SOURCES | {"config", "revision"}),
 )
 
 SHORTCUTS = {
@@ -25,6 +26,7 @@ SHORTCUTS = {
     "runtime.precision": "--precision",
     "runtime.nproc": "--nproc",
     "runtime.threads": "--threads",
+    "data.workers": "--workers",
 }
 """Recipe keys that have an option of their own."""
 

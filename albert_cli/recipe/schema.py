@@ -6,14 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field
 
+from albert_cli.recipe.pretraining import CorpusData, CorpusText, Objective
 from albert_cli.recipe.sections import (
     Architecture,
-    CorpusData,
-    CorpusText,
     Init,
     Model,
     MultipleChoice,
-    Objective,
     PretrainInit,
     QuestionAnswering,
     Runtime,

@@ -131,55 +131,6 @@ class PretrainInit(Init):
     drawn."""
 
 
-class CorpusColumns(Section):
-    """Names of the columns of a table of documents."""
-
-    text: Text = "text"
-    """Column with the document's text."""
-
-
-class CorpusText(Section):
-    """Raw text: documents. Exactly one of `path` and `dataset`."""
-
-    path: Paths | None = None
-    """File, folder, or a list of them.
-
-    Plain text (.txt, .txt.gz): a document per file, or blank-line separated. Tables need a text column.
-    """
-    dataset: Text | None = None
-    """Hub data set, or `python-docs` for the documentation strings of the installed Python."""
-    config: Text | None = None
-    """Configuration of the hub data set."""
-    revision: Text | None = None
-    """Commit, tag or branch of the hub data set."""
-    split: Text | None = None
-    """Split of the data set; null takes `train`."""
-    columns: CorpusColumns = CorpusColumns()
-    """Names of the columns."""
-    documents: Literal["auto", "file", "blank_line"] = "auto"
-    """How plain text is parted into documents: one per `file`, at every `blank_line`, or `auto`.
-
-    `auto`: at blank lines where sentences stand one per line or where nearly all blocks are long; else one per file.
-    """
-    sentences: Literal["sentencex", "newline", "regex"] = "sentencex"
-    """How documents are cut into sentences; `newline`: a sentence per line, as the original code had it."""
-    language: Text = "en"
-    """Language code for the sentence splitter."""
-    limit: Positive | None = None
-    """Use only the first so many documents."""
-
-
-class CorpusData(CorpusText):
-    """Raw text to pretrain on. Exactly one of `path` and `dataset`."""
-
-    max_length: Annotated[int, Field(ge=8)] = 512
-    """Longest training sequence in tokens, special tokens included."""
-    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """Share of the documents kept for measuring, never trained on."""
-    cache: Text | None = None
-    """Folder for prepared token shards; null takes the user's cache folder."""
-
-
 class TaskColumns(Section):
     """Names of the columns of a task's table; null takes the names of the task's official format."""
 
@@ -259,8 +210,12 @@ class QuestionAnswering(Section):
     head: Literal["auto", "plain", "beam"] = "auto"
     """`plain`: start and end; `beam`: the original's head of SQuAD v2.0 (start, then end, answerability).
 
-    `auto`: plain for `squad`, beam for `squad2`; a trained model keeps its own.
+    `auto`: beam for `squad2`, else plain; a trained model keeps its own.
     """
+    start_n_top: Positive = 5
+    """Beam head: starts that are followed up."""
+    end_n_top: Positive = 5
+    """Beam head: ends kept for each start."""
 
 
 class MultipleChoice(Section):
@@ -301,33 +256,6 @@ class Tokenizer(Section):
     """Whose text cleaning the tokenizer directory records: that of `transformers`, or the original code's."""
     model_max_length: Positive = 512
     """Longest sequence that the tokenizer directory records."""
-
-
-class Objective(Section):
-    """What pretraining learns: masked tokens, and the order of two segments."""
-
-    sentence: Literal["sop", "sop_original", "nsp", "none"] = "sop"
-    """Task on segment pairs.
-
-    `sop`: sentence order alone; `sop_original`: with the original code's random pairs for documents of one chunk;
-    `nsp`: next sentence; `none`: masked tokens alone.
-    """
-    ngram: Annotated[int, Field(ge=1, le=10)] = 3
-    """Longest run of words masked together."""
-    ngram_preference: Literal["shorter", "uniform", "longer"] = "shorter"
-    """How n is drawn: in proportion to 1/n (the paper), evenly, or in proportion to n."""
-    mask_rate: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    """Share of the tokens to predict."""
-    max_predictions: Positive | None = None
-    """Most predictions in a sequence; null takes `mask_rate` of its length."""
-    short_seq_prob: Rate = 0.1
-    """Share of the sequences cut to a random shorter length."""
-    whole_word: Literal["spaces", "english", "off"] = "spaces"
-    """What is masked as a whole: all pieces between two spaces; English words, contractions apart; or single pieces."""
-    cross_segments: bool = False
-    """Whether a masked run may reach over the border of two segments."""
-    random_specials: bool = False
-    """Whether random replacements may be special tokens, as in the original code."""
 
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|\d+|-1")

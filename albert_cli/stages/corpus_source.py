@@ -1,25 +1,39 @@
-"""From the ``data`` and ``objective`` sections of a pretraining recipe to examples: corpus, shards, masking law."""
+"""From the ``data`` section of a pretraining recipe to token shards. Without torch: preparing text needs none."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from albert_cli.data.corpus import Corpus
-from albert_cli.data.pretraining import ExampleLaw
 from albert_cli.data.prepare import prepare_shards
+from albert_cli.data.sentences import Splitter
 from albert_cli.data.shards import Shards
-from albert_cli.data.spans import MaskingLaw
-from albert_cli.data.words import piece_kinds
 from albert_cli.files.cache import user_cache
-from albert_cli.recipe.schema import PretrainRecipe
-from albert_cli.recipe.sections import CorpusData, CorpusText
+from albert_cli.recipe.pretraining import CorpusData, CorpusSource, CorpusText
 from albert_cli.report.console import Talk
 from albert_cli.report.progress import Progress
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
+# Processes that encode, unless a recipe says otherwise; more gain little, as one process reads for all.
+_MOST_WORKERS = 8
+
 
 def corpus_of(data: CorpusText) -> Corpus:
-    """The stream of documents that a recipe names."""
+    """The stream of documents that a section names."""
+    return _corpus(data, sentences=data.sentences, language=data.language)
+
+
+def corpora_of(data: CorpusData) -> list[Corpus]:
+    """The sources of a pretraining recipe, one after another."""
+    if data.sources is None:
+        return [corpus_of(data)]
+    return [
+        _corpus(source, sentences=data.sentences, language=source.language or data.language) for source in data.sources
+    ]
+
+
+def _corpus(data: CorpusText | CorpusSource, *, sentences: Splitter, language: str) -> Corpus:
     path = tuple(data.path) if isinstance(data.path, list) else data.path
     return Corpus(
         path=path,
@@ -30,8 +44,17 @@ def corpus_of(data: CorpusText) -> Corpus:
         column=data.columns.text,
         limit=data.limit,
         documents=data.documents,
-        sentences=data.sentences,
+        sentences=sentences,
+        language=language,
     )
+
+
+def usable_workers(data: CorpusData) -> int:
+    """Processes that turn text into ids: the recipe's, else one for each core that this process may use."""
+    if data.workers is not None:
+        return data.workers
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_WORKERS)
 
 
 def cache_folder(data: CorpusData) -> Path:
@@ -49,17 +72,22 @@ def token_shards(data: CorpusData, tokenizer: AlbertTokenizer, talk: Talk) -> Sh
     """
     with Progress(talk, total=None, unit="character") as progress:
         shards = prepare_shards(
-            corpus_of(data),
+            corpora_of(data),
             tokenizer,
             cache_dir=cache_folder(data),
-            language=data.language,
+            duplicates=data.duplicates,
+            workers=usable_workers(data),
             on_progress=progress.update,
         )
     facts = shards.manifest
     talk.say(
         f"corpus: {facts.documents:,} documents, {facts.sentences:,} sentences, {facts.tokens:,} tokens, "
-        f"unknown {facts.unknown_rate:.4%}"
+        f"unknown {facts.unknown_rate:.4%}, documents of one sentence {facts.single_sentence_share:.1%}"
     )
+    if facts.duplicate_documents:
+        talk.say(f"left out as {facts.duplicates} duplicates: {facts.duplicate_documents:,} documents")
+    if facts.invalid_bytes:
+        talk.warn(f"{facts.invalid_bytes:,} byte sequences are not UTF-8 or NUL, and were replaced")
     if facts.documents == 1 and data.documents == "auto":
         talk.warn("the whole text is one document; if blank lines part documents, set data.documents=blank_line")
     if facts.unknown_rate > 0.05:
@@ -68,23 +96,3 @@ def token_shards(data: CorpusData, tokenizer: AlbertTokenizer, talk: Talk) -> Sh
             "was it made for this language and case?"
         )
     return shards
-
-
-def example_law(recipe: PretrainRecipe, tokenizer: AlbertTokenizer) -> ExampleLaw:
-    """How text becomes examples, from the recipe's objective."""
-    objective = recipe.objective
-    return ExampleLaw(
-        kinds=piece_kinds(tokenizer, objective.whole_word),
-        masking=MaskingLaw(
-            ngram=objective.ngram,
-            preference=objective.ngram_preference,
-            mask_rate=objective.mask_rate,
-            max_predictions=objective.max_predictions,
-            cross_segments=objective.cross_segments,
-            random_specials=objective.random_specials,
-        ),
-        sentence=objective.sentence,
-        max_length=recipe.data.max_length,
-        short_seq_prob=objective.short_seq_prob,
-        seed=recipe.seed,
-    )

@@ -14,7 +14,7 @@ from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.card import Score, score_text
 from albert_cli.report.console import Talk, result_json
 from albert_cli.stages.answering import ask, by_split, intervals
-from albert_cli.stages.assemble import Assembled, build_model, load_tokenizer
+from albert_cli.stages.assemble import Assembled, build_model
 from albert_cli.stages.attempts import Attempts
 from albert_cli.stages.class_weights import training_objective
 from albert_cli.stages.collapse import sign_of_collapse
@@ -27,6 +27,7 @@ from albert_cli.stages.seeds import run_seeds
 from albert_cli.stages.session import Session, open_session, start_processes
 from albert_cli.stages.tasks.open import open_task
 from albert_cli.stages.tasks.protocol import Task, scored_examples
+from albert_cli.stages.tokenizers import load_tokenizer
 from albert_cli.stages.training_run import Trained, Work, run_training
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 

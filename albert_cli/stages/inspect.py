@@ -18,9 +18,10 @@ from albert_cli.recipe.load import LoadedRecipe
 from albert_cli.recipe.requests import RunOptions
 from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe, TokenizerRecipe
 from albert_cli.report.console import Talk, result_json, result_text
-from albert_cli.stages.assemble import load_tokenizer
-from albert_cli.stages.corpus_source import corpus_of, example_law, token_shards
+from albert_cli.stages.corpus_source import corpus_of, token_shards
+from albert_cli.stages.example_law import example_law
 from albert_cli.stages.tasks.open import open_task
+from albert_cli.stages.tokenizers import load_tokenizer
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 _EXAMPLES_SHOWN = 3

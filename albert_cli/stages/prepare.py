@@ -8,8 +8,8 @@ from albert_cli.recipe.load import LoadedRecipe
 from albert_cli.recipe.requests import RunOptions
 from albert_cli.recipe.schema import PretrainRecipe
 from albert_cli.report.console import Talk, result_json, result_text
-from albert_cli.stages.assemble import load_tokenizer
 from albert_cli.stages.corpus_source import token_shards
+from albert_cli.stages.tokenizers import load_tokenizer
 
 
 def run(loaded: LoadedRecipe, options: RunOptions) -> int:

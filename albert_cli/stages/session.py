@@ -44,6 +44,7 @@ FREE_ON_RESUME = (
     "train.keep",
     "train.max_hours",
     "data.cache",
+    "data.workers",
 )
 
 

@@ -17,9 +17,10 @@ import pytest
 
 from albert_cli.data.corpus import Corpus
 from albert_cli.data.masking import MaskedTokens
+from albert_cli.data.prepare import prepare_shards
 from albert_cli.data.pretraining import ExampleLaw, Packed, PretrainingSource, mask_packed, pack
 from albert_cli.data.segments import InstancePlan, _Law, _shorten
-from albert_cli.data.shards import Shards, prepare_shards
+from albert_cli.data.shards import Shards
 from albert_cli.data.spans import MaskingLaw, Spans
 from albert_cli.data.words import piece_kinds, starts_english_word
 from albert_cli.tokenization.tokenizer import AlbertTokenizer

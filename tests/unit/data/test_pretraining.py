@@ -13,10 +13,11 @@ from pretraining_toys import LetterTokenizer, write_corpus
 from albert_cli.data.batching import PackedBatch
 from albert_cli.data.corpus import Corpus
 from albert_cli.data.held_out import split_documents
+from albert_cli.data.prepare import prepare_shards
 from albert_cli.data.pretraining import ExampleLaw, PretrainingSource, held_out_batches
 from albert_cli.data.pretraining_statistics import statistics
 from albert_cli.data.segments import SentenceTask
-from albert_cli.data.shards import Shards, prepare_shards
+from albert_cli.data.shards import Shards
 from albert_cli.data.spans import MaskingLaw
 from albert_cli.data.words import piece_kinds
 from albert_cli.errors import DataError

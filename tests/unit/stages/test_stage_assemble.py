@@ -13,7 +13,8 @@ from albert_cli.errors import ModelError
 from albert_cli.models.config import AlbertConfig
 from albert_cli.models.heads import AlbertForPreTraining, AlbertForSequenceClassification
 from albert_cli.recipe.load import load_values
-from albert_cli.stages.assemble import build_model, check_fit, check_length, dropouts, is_written_out, load_tokenizer
+from albert_cli.stages.assemble import build_model, check_fit, check_length, dropouts
+from albert_cli.stages.tokenizers import is_written_out, load_tokenizer
 
 FIELDS = {
     "embedding_size": 8,
