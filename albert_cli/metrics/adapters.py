@@ -7,6 +7,7 @@ its place is spelt out, and only there. The import of ``evaluate`` waits until o
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -63,7 +64,7 @@ def metric_source(name: str) -> Literal["ours", "file", "hub"]:
     if name.count("/") != 1 or "\\" in name or not all(name.split("/")):
         raise UsageError(
             f"no metric {safe_line(name)!r} (metrics)",
-            hint=f"ours are {', '.join((*METRICS, *_SQUAD))}; others by place: ./my_metric.py, or owner/name on the hub",
+            hint=f"ours are {', '.join((*METRICS, *_SQUAD))}; others by place: ./my_metric.py, owner/name (hub)",
         )
     if Path(name).exists():
         raise UsageError(
@@ -80,17 +81,38 @@ def load_metric(name: str) -> Any:
         UsageError: as `metric_source` says.
         DataError: it cannot be loaded.
     """
-    if metric_source(name) == "ours":
+    source = metric_source(name)
+    if source == "ours":
         return evaluate_metric(name)
     import evaluate
 
     try:
-        return evaluate.load(name, keep_in_memory=True)
+        return _metric_of_file(Path(name)) if source == "file" else evaluate.load(name, keep_in_memory=True)
     except Exception as error:  # code of others may raise anything
         raise DataError(
             f"the metric {safe_line(name)} cannot be loaded: {_reason(error)}",
             hint="check the name; a metric of the hub is downloaded once while online",
         ) from error
+
+
+def _metric_of_file(path: Path) -> Any:
+    """Run a Python file that defines an ``evaluate.Metric``; for a folder, the file of its name inside."""
+    import evaluate
+
+    file = path / f"{path.resolve().name}.py" if path.is_dir() else path
+    spec = importlib.util.spec_from_file_location(f"metric_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{file.name} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, evaluate.Metric) and value.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise ValueError(f"{file.name} defines {len(found)} metrics (subclasses of evaluate.Metric) instead of one")
+    return found[0](keep_in_memory=True)
 
 
 def metric_values(metric: Any, name: str, *, predictions: Any, references: Any) -> dict[str, float]:

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from steps import BAD, GOOD, SUBJECTS, Failed, albert, check, settings
+from steps import BAD, ENDINGS, FOLLOW_UPS, GOOD, SUBJECTS, Failed, albert, check, settings
 
 ROWS = 64
 LEAST = 0.98
@@ -59,13 +59,12 @@ def made_rows(target: Path) -> None:
     draw = random.Random(7)
     lines = ["index\tsentence1\tsentence2\tlabel"]
     for number in range(ROWS):
-        subject, word = draw.choice(SUBJECTS), draw.choice(GOOD + BAD)
-        other = draw.choice([one for one in GOOD + BAD if one != word])
+        subject, other = draw.sample(SUBJECTS, 2)
+        word, another = draw.sample(GOOD + BAD, 2)
+        premise = f"{subject} was {word} {draw.choice(ENDINGS)}, but {other} was {another}. {draw.choice(FOLLOW_UPS)}"
         follows = draw.randrange(2)
-        label = "entailment" if follows else "not_entailment"
-        lines.append(
-            f"{number}\tWe found that {subject} was {word}.\t{subject} was {word if follows else other}.\t{label}"
-        )
+        hypothesis = f"{subject} was {word if follows else another}"
+        lines.append(f"{number}\t{premise}\t{hypothesis}\t{'entailment' if follows else 'not_entailment'}")
     for name in ("train", "dev"):
         (target / f"{name}.tsv").write_text("\n".join([*lines, ""]))
 
@@ -84,12 +83,12 @@ def learn(task: str, source: Path, tokenizer: Path, folder: Path) -> tuple[float
         tokenizer=tokenizer,
         train__batch_size=16,
         train__learning_rate=1e-3,
-        train__max_steps=1200,
+        train__max_steps=2000,
         train__warmup_steps=100,
         train__dropout=0.0,
         train__classifier_dropout=0.0,
-        train__eval_every=300,
-        train__save_every=300,
+        train__eval_every=500,
+        train__save_every=500,
         train__log_every=100,
     )
     start = time.monotonic()
