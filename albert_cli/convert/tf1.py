@@ -7,6 +7,7 @@ row is a regression or a choice. What we write says it in ``albert_config.json``
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,18 @@ def read(directory: Path, *, head: str | None = None) -> Content:
     Raises:
         ModelError: files that are missing or damaged, an unknown layout, or parts of the encoder that are not there.
     """
-    values = _read_config(directory)
-    checkpoint = Checkpoint(_prefix(directory))
+    return read_variables(_prefix(directory), _read_config(directory), head=head)
+
+
+def read_variables(prefix: Path, values: Mapping[str, Any], *, head: str | None = None) -> Content:
+    """Read the variables of a checkpoint.
+
+    Args:
+        prefix: path of the checkpoint without ``.index``.
+        values: content of ``albert_config.json``.
+        head: as for `read`.
+    """
+    checkpoint = Checkpoint(prefix)
     content = Content("AlbertModel", AlbertConfig.from_dict(_our_config(values)), {})
     for name in sorted(checkpoint.variables):
         plain = name.removeprefix(_HUB_PREFIX)
@@ -73,7 +84,7 @@ def read(directory: Path, *, head: str | None = None) -> Content:
             continue
         found = TF1.to_ours(plain)
         if found is None:
-            raise _unknown(directory, name, checkpoint)
+            raise _unknown(name, checkpoint)
         ours, transposed = found
         content.state[ours] = tensor_of(checkpoint.read(name), transposed=transposed)
         content.sources[ours] = name
@@ -133,7 +144,7 @@ def _read_config(directory: Path) -> dict[str, Any]:
     return values
 
 
-def _our_config(values: dict[str, Any]) -> dict[str, Any]:
+def _our_config(values: Mapping[str, Any]) -> dict[str, Any]:
     """The original's "gelu" is the tanh form, ours is the exact one."""
     act = values.get("hidden_act", "gelu")
     return {**values, "hidden_act": "gelu_new" if act == "gelu" else act}
@@ -163,7 +174,7 @@ def _why_left_out(name: str) -> str | None:
     return "state of the optimiser" if name.endswith(_SLOTS) else None
 
 
-def _settle_head(content: Content, values: dict[str, Any], head: str | None) -> None:
+def _settle_head(content: Content, values: Mapping[str, Any], head: str | None) -> None:
     said = values.get("architectures")
     named = said[0] if isinstance(said, list) and said and isinstance(said[0], str) else None
     content.head = head or named or head_of(content.state)
@@ -178,20 +189,18 @@ def _settle_head(content: Content, values: dict[str, Any], head: str | None) -> 
     content.config = content.config.changed(**changes)
 
 
-def _unknown(directory: Path, name: str, checkpoint: Checkpoint) -> ModelError:
+def _unknown(name: str, checkpoint: Checkpoint) -> ModelError:
     """Name the layouts that people meet and that are not google's."""
-    names = checkpoint.variables
+    names, place = checkpoint.variables, safe_line(str(checkpoint.prefix))
     shown = safe_line(name, limit=120)
     if any("layer_normalization" in other for other in names):
         return ModelError(
-            f"{directory}: its layer norms are per layer and not shared ({shown}), unlike the original's",
+            f"{place}: its layer norms are per layer and not shared ({shown}), unlike the original's",
             hint="no format of convert can hold it; train again with shared norms",
         )
     if any("layer_shared" in other for other in names):
         return ModelError(
-            f"{directory}: the layout of albert_zh before its conversion to google's ({shown})",
+            f"{place}: the layout of albert_zh before its conversion to google's ({shown})",
             hint="ask for the checkpoint in google's layout (albert_*_google)",
         )
-    return ModelError(
-        f"{directory}: no place for variable {shown}", hint="is it a checkpoint of google-research/albert?"
-    )
+    return ModelError(f"{place}: no place for variable {shown}", hint="is it a checkpoint of google-research/albert?")
