@@ -17,7 +17,7 @@ TextsArgument = Annotated[
 ]
 TaskOption = Annotated[
     str | None,
-    typer.Option("--task", metavar="TASK", help="fill-mask, text-classification, sentence-order, feature-extraction."),
+    typer.Option("--task", metavar="TASK", help="fill-mask, text-classification, multiple-choice, sentence-order, ..."),
 ]
 ModelOption = Annotated[
     str | None,

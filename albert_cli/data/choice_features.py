@@ -11,7 +11,7 @@ choices each.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -105,13 +105,15 @@ class ChoiceExamples:
         return bool((self.labels >= 0).all())
 
     @property
-    def truncated_fraction(self) -> float:
-        """Share of the questions that lost tokens, of the passage or of a choice."""
-        if len(self) == 0:
-            return 0.0
+    def truncated(self) -> npt.NDArray[np.bool_]:
+        """(N,) questions that lost tokens, of the passage or of a choice."""
         whole, kept, _ = self._kept
-        lost = np.add.reduceat((kept < whole).astype(np.int64), self.question_offsets[:-1]) > 0
-        return float(np.mean(lost | self.cut_choices))
+        return _any(kept < whole, self.question_offsets) | self.cut_choices
+
+    @property
+    def truncated_fraction(self) -> float:
+        """Share of the questions that lost tokens."""
+        return float(np.mean(self.truncated)) if len(self) else 0.0
 
     def pack(self, chosen: np.ndarray, *, with_labels: bool) -> PackedBatch:
         """Lay questions one after another, each with its choices in their order.
@@ -190,11 +192,28 @@ def encode_choices(
     Raises:
         ValueError: ``max_length`` has no room for a passage and a choice.
     """
+    rows = dataset.select_columns(["context", "question", "choices"])
+    labels = np.asarray(dataset.select_columns(["label"])[:]["label"], np.int64).reshape(len(dataset))
+    return encode_questions(
+        rows, labels, tokenizer, max_length=max_length, max_qa_length=max_qa_length, fills_blanks=fills_blanks
+    )
+
+
+def encode_questions(
+    rows: Iterable[Mapping[str, Any]],
+    labels: Integers,
+    tokenizer: ChoiceTokenizer,
+    *,
+    max_length: int,
+    max_qa_length: int,
+    fills_blanks: bool,
+) -> ChoiceExamples:
+    """As `encode_choices`, for rows that are in no data set: each has ``context``, ``question`` and ``choices``."""
     if max_length < 5:
         raise ValueError(f"max_length {max_length} has no room for [CLS] A [SEP] B [SEP]")
     numbers: dict[str, int] = {}
     contexts, seconds, counts = [], [], []
-    for row in dataset.select_columns(["context", "question", "choices"]):
+    for row in rows:
         first, texts = question_texts(row["context"], row["question"], row["choices"], fills_blanks=fills_blanks)
         contexts.append(numbers.setdefault(first, len(numbers)))
         seconds.extend(texts)
@@ -203,7 +222,6 @@ def encode_choices(
     context_ids, context_offsets, _ = _encode(list(numbers), tokenizer, last=None)
     choice_ids, choice_offsets, is_cut = _encode(seconds, tokenizer, last=most)
     offsets = np.concatenate([[0], np.cumsum(np.asarray(counts, np.int64))]).astype(np.int64)
-    cut = np.add.reduceat(is_cut.astype(np.int64), offsets[:-1]) > 0 if counts else np.empty(0, np.bool_)
     return ChoiceExamples(
         context_ids=context_ids,
         context_offsets=context_offsets,
@@ -211,8 +229,8 @@ def encode_choices(
         choice_offsets=choice_offsets,
         question_offsets=offsets,
         contexts=np.asarray(contexts, np.int64),
-        labels=np.asarray(dataset.select_columns(["label"])[:]["label"], np.int64).reshape(len(dataset)),
-        cut_choices=cut,
+        labels=labels,
+        cut_choices=_any(is_cut, offsets),
         max_length=max_length,
         cls_token_id=tokenizer.cls_token_id,
         sep_token_id=tokenizer.sep_token_id,
@@ -254,6 +272,12 @@ def _encode(
         parts.append(np.fromiter((number for ids in kept for number in ids), np.int32))
     offsets = np.concatenate([[0], np.cumsum(np.asarray(lengths, np.int64))]).astype(np.int64)
     return np.concatenate([np.empty(0, np.int32), *parts]), offsets, np.asarray(cut, np.bool_)
+
+
+def _any(flags: npt.NDArray[np.bool_], offsets: Integers) -> npt.NDArray[np.bool_]:
+    """Whether any of each question's choices has a flag; (S,) to (N,)."""
+    sums = np.concatenate([[0], np.cumsum(flags)])
+    return np.asarray(np.diff(sums[offsets]) > 0)
 
 
 def _copy(source: TokenIds, source_starts: Integers, target: Integers, starts: Integers, *, counts: Integers) -> None:

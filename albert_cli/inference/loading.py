@@ -13,19 +13,21 @@ from albert_cli.files.hub import resolve_model
 from albert_cli.models.albert import AlbertModel
 from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.heads_language import AlbertForMaskedLM, AlbertForPreTraining
-from albert_cli.models.heads_sequence import AlbertForSequenceClassification
+from albert_cli.models.heads_sequence import AlbertForMultipleChoice, AlbertForSequenceClassification
 from albert_cli.models.pretrained import LoadReport, load_pretrained
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 MODEL_CLASSES: dict[str, type[AlbertPreTrainedModel]] = {
     "fill-mask": AlbertForMaskedLM,
     "text-classification": AlbertForSequenceClassification,
+    "multiple-choice": AlbertForMultipleChoice,
     "sentence-order": AlbertForPreTraining,
     "feature-extraction": AlbertModel,
 }
 _REMEDIES = {
     "fill-mask": "use a pretrained model, or train one with `albert pretrain`",
     "text-classification": "train the classifier with `albert finetune`, or name a model that has one",
+    "multiple-choice": "train it with `albert finetune race` or `albert finetune own/multiple-choice`",
     "sentence-order": "use a model of `albert pretrain`; released files often left this head out",
     "feature-extraction": "check that the directory holds a whole model",
 }

@@ -10,11 +10,13 @@ from typing import Any
 import torch
 
 from albert_cli.errors import DataError, UsageError
+from albert_cli.inference.choice_records import query_from_record
 from albert_cli.inference.device import Compute, choose_device
 from albert_cli.inference.feature_extraction import FeatureExtraction
 from albert_cli.inference.fill_mask import DEFAULT_TOP_K, FillMask, target_ids
 from albert_cli.inference.loading import MODEL_CLASSES, Loaded, check_fit, load_for_task
-from albert_cli.inference.queries import Answer, Query, Task
+from albert_cli.inference.multiple_choice import MultipleChoice
+from albert_cli.inference.queries import Answer, Query, Refusal, Task
 from albert_cli.inference.sentence_order import SentenceOrder
 from albert_cli.inference.stream import BATCH_LINES
 from albert_cli.inference.text_classification import TextClassification
@@ -25,6 +27,7 @@ _ALIASES = {"sentiment-analysis": "text-classification"}
 _PARAMETERS = {
     "fill-mask": ("top_k", "targets", "tokenizer_kwargs"),
     "text-classification": ("top_k", "function_to_apply", "truncation", "max_length", "padding"),
+    "multiple-choice": (),
     "sentence-order": (),
     "feature-extraction": ("return_tensors", "truncation", "tokenize_kwargs"),
 }
@@ -46,7 +49,8 @@ def pipeline(
     """Make a callable that answers texts as the `transformers` pipeline of that task does.
 
     Args:
-        task: fill-mask, text-classification (= sentiment-analysis), feature-extraction, or our own sentence-order.
+        task: fill-mask, text-classification (= sentiment-analysis), feature-extraction, or our own multiple-choice and
+            sentence-order.
         model: directory, run directory or hub id, or a loaded model of the task's class.
         tokenizer: another than the model's; required with a loaded model.
         dtype: type of the weights; None takes the file's.
@@ -97,8 +101,9 @@ class Pipeline:
         """Answer.
 
         Args:
-            inputs: a text, a dict with ``text`` and ``text_pair``, a list of such, or another iterable of them (then
-                the answers come as an iterator, computed as they are asked for).
+            inputs: a text, a dict with ``text`` and ``text_pair`` (multiple-choice: ``context``, ``question`` and
+                ``choices``), a list of such, or another iterable of them (then the answers come as an iterator,
+                computed as they are asked for).
             parameters: override the pipeline's own for this call.
 
         Returns:
@@ -112,7 +117,7 @@ class Pipeline:
         settings = {**self._parameters, **parameters}
         task = _build(self.task, self._loaded, self._compute, settings)
         if isinstance(inputs, str | dict):
-            answer = self._shape(task.answer([_query(inputs)])[0], settings)
+            answer = self._shape(task.answer([_query(inputs, self.task)])[0], settings)
             is_wrapped = self.task == "text-classification" and isinstance(inputs, str) and "top_k" not in parameters
             return [answer] if is_wrapped else answer
         answers = self._answers(iter(inputs), task, settings)
@@ -123,7 +128,7 @@ class Pipeline:
 
     def _answers(self, inputs: Iterator[Any], task: Task, settings: Mapping[str, Any]) -> Iterator[Any]:
         for group in _groups(inputs, self._batch_size):
-            for answer in task.answer([_query(value) for value in group]):
+            for answer in task.answer([_query(value, self.task) for value in group]):
                 yield self._shape(answer, settings)
 
     def _shape(self, answer: Answer, settings: Mapping[str, Any]) -> Any:
@@ -168,6 +173,8 @@ def _build(task: str, loaded: Loaded, compute: Compute, settings: Mapping[str, A
             function=None if function is None else str(function).lower(),  # type: ignore[arg-type]
             truncates=truncates,
         )
+    if task == "multiple-choice":
+        return MultipleChoice(model, tokenizer, compute=compute, max_length=limit)
     if task == "sentence-order":
         return SentenceOrder(model, tokenizer, compute=compute, max_length=limit)
     return FeatureExtraction(model, tokenizer, compute=compute, max_length=limit, truncates=truncates)
@@ -196,7 +203,12 @@ def _load(
     return Loaded(model.to(device).eval(), words, check_fit(model, words))
 
 
-def _query(value: Any) -> Query:
+def _query(value: Any, task: str) -> Query:
+    if task == "multiple-choice":
+        question = query_from_record(value, {})
+        if isinstance(question, Refusal):
+            raise UsageError(question.reason, hint='{"context": ..., "question": ..., "choices": [...]}')
+        return question
     if isinstance(value, str):
         return Query(value)
     if isinstance(value, Mapping) and isinstance(value.get("text"), str) and set(value) <= {"text", "text_pair"}:

@@ -21,10 +21,23 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Query:
-    """A text, or a pair of texts."""
+    """A text, or a pair of texts, or a question with its choices.
+
+    Attributes:
+        text: the text; of a question its context.
+        pair: the second text; of a question what is asked.
+        choices: answers to choose from, of multiple-choice alone.
+    """
 
     text: str
     pair: str | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def num_characters(self) -> int:
+        """Characters that a model reads for it: with choices the text is read for each."""
+        once = len(self.text) + len(self.pair or "")
+        return max(1, len(self.choices)) * once + sum(map(len, self.choices))
 
 
 @dataclass(frozen=True)

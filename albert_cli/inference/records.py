@@ -17,6 +17,7 @@ from albert_cli.inference.queries import Query, Refusal
 ARGUMENTS = {
     "fill-mask": ("text",),
     "text-classification": ("text", "text_pair"),
+    "multiple-choice": ("context", "question", "choices"),
     "sentence-order": ("text", "text_pair"),
     "feature-extraction": ("text",),
 }
@@ -172,7 +173,7 @@ class LineReader:
         if len(parts) > len(self._arguments):
             wanted = "a text and its pair" if len(self._arguments) > 1 else "one text (or name a column with --column)"
             return Refusal(f"{len(parts)} TAB-separated parts; the task takes {wanted}")
-        return Query(*parts)
+        return Query(parts[0], parts[1] if len(parts) > 1 else None)
 
 
 class TableReader:

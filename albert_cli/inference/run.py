@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 
 from albert_cli.errors import DataError, UsageError
 from albert_cli.files.text import safe_line, safe_text
+from albert_cli.inference.choice_records import choice_reader, read_choice_document
 from albert_cli.inference.device import Warn, choose_compute
 from albert_cli.inference.queries import Query, Refusal, Task
 from albert_cli.inference.records import Reader, infer_format, read_json_document, reader_for
@@ -79,6 +80,10 @@ def build_task(request: RunRequest, warn: Warn) -> Task:
         from albert_cli.inference.text_classification import TextClassification
 
         return TextClassification(loaded.model, loaded.tokenizer, top_k=request.top_k or 1, **common)
+    if request.task == "multiple-choice":
+        from albert_cli.inference.multiple_choice import MultipleChoice
+
+        return MultipleChoice(loaded.model, loaded.tokenizer, **common)
     if request.task == "sentence-order":
         from albert_cli.inference.sentence_order import SentenceOrder
 
@@ -151,14 +156,21 @@ def _open_output(request: RunRequest) -> Iterator[BinaryIO]:
 def _queries(request: RunRequest, format_: str, source: BinaryIO | None) -> Iterable[Query | Refusal | Pause]:
     """The queries of a request, read as they are asked for; the format's options are checked now."""
     if request.texts:
-        reader = reader_for("jsonl" if format_ == "json" else format_, request.task, column=request.column)
+        reader = _reader("jsonl" if format_ == "json" else format_, request)
         return queries_from_lines(map(_decode_argument, request.texts), reader)
     place = "stdin" if request.input is None else str(request.input)
     if format_ == "json":
         data = source.read() if source is not None else sys.stdin.buffer.read()
+        if request.task == "multiple-choice":
+            return read_choice_document(data, column=request.column, place=safe_line(place))
         return read_json_document(data, request.task, column=request.column, place=safe_line(place))
-    reader = reader_for(format_, request.task, column=request.column)
-    return _read_lines(source, reader, place)
+    return _read_lines(source, _reader(format_, request), place)
+
+
+def _reader(format_: str, request: RunRequest) -> Reader:
+    if request.task == "multiple-choice":
+        return choice_reader(format_, column=request.column)
+    return reader_for(format_, request.task, column=request.column)
 
 
 def _read_lines(source: BinaryIO | None, reader: Reader, place: str) -> Iterator[Query | Refusal | Pause]:

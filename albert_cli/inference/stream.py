@@ -115,7 +115,7 @@ def group_queries(queries: Iterable[Query | Refusal | Pause]) -> Iterator[list[Q
     for query in queries:
         if not isinstance(query, Pause):
             group.append(query)
-            characters += len(query.text) + len(query.pair or "") if isinstance(query, Query) else 0
+            characters += query.num_characters if isinstance(query, Query) else 0
         is_full = len(group) >= BATCH_LINES or characters >= BATCH_CHARACTERS
         if group and (is_full or isinstance(query, Pause)):
             yield group

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-RUN_TASKS = ("fill-mask", "text-classification", "sentence-order", "feature-extraction")
+RUN_TASKS = ("fill-mask", "text-classification", "multiple-choice", "sentence-order", "feature-extraction")
 """Tasks of `albert run`."""
 
 DEFAULT_MODEL = "albert/albert-base-v2"
