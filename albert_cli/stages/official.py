@@ -36,7 +36,8 @@ def through_evaluate(task: Task, split: str, answers: Any, scores: Sequence[Scor
         task: the task.
         split: a labelled one.
         answers: to its rows.
-        scores: of ``task.scores_with_intervals``. What is no metric of its own (a mean of scores) stays as it is.
+        scores: of ``task.scores_with_intervals``. What is no metric of its own stays as it is: a mean of scores, and
+            what thresholds searched on the split itself would give (``best_``).
     """
     if not isinstance(task, Comparable):
         return list(scores)
@@ -44,8 +45,10 @@ def through_evaluate(task: Task, split: str, answers: Any, scores: Sequence[Scor
     values: dict[str, float] = {}
     for name in said.metrics:
         found = evaluate_metric(name).compute(predictions=said.predictions, references=said.references)
-        values.update({key + said.suffix: float(value) for key, value in found.items()})
-    return [replace(one, value=values.get(one.name, one.value)) for one in scores]
+        values.update({key + said.suffix: said.scale * float(value) for key, value in found.items()})
+    return [
+        one if one.name.startswith("best_") else replace(one, value=values.get(one.name, one.value)) for one in scores
+    ]
 
 
 def final_scores(task: Task, split: str, answers: Any, metrics: Mapping[str, Any], talk: Talk) -> list[Score]:

@@ -6,12 +6,13 @@ Shapes: N questions, C choices of a question.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from albert_cli.data import choice_features
 from albert_cli.data.choice_features import ChoiceExamples, encode_choices
 from albert_cli.data.choice_predictions import (
     answer_rows,
@@ -21,6 +22,7 @@ from albert_cli.data.choice_predictions import (
     read_answers,
 )
 from albert_cli.data.examples import Examples
+from albert_cli.data.feature_cache import FeatureCache, kept_features
 from albert_cli.data.tasks.race import ChoiceData, load_choice_file, load_choice_records, load_choices
 from albert_cli.errors import ModelError
 from albert_cli.files.atomic import write_file
@@ -84,6 +86,7 @@ class ChoiceTask:
     model_class = AlbertForMultipleChoice
     smaller_is_better: frozenset[str] = frozenset()
     best_metric = "accuracy"
+    cache: FeatureCache | None = None
 
     def __init__(self, name: str, data: ChoiceData, settings: ChoiceSettings) -> None:
         self.name = name
@@ -144,17 +147,19 @@ class ChoiceTask:
 
     def encode(self, tokenizer: AlbertTokenizer, splits: Sequence[str]) -> dict[str, Examples]:
         """Token ids of some splits."""
-        how = self.settings
-        return {
-            name: encode_choices(
-                self.splits[name],
-                tokenizer,
-                max_length=how.max_length,
-                max_qa_length=how.max_qa_length,
-                fills_blanks=how.fills_blanks,
-            )
-            for name in splits
-        }
+        return {name: self._encoded(self.splits[name], tokenizer) for name in splits}
+
+    def _encoded(self, rows: Any, tokenizer: AlbertTokenizer) -> ChoiceExamples:
+        settings = asdict(self.settings)
+        return kept_features(
+            self.cache,
+            ChoiceExamples,
+            rows,
+            tokenizer=tokenizer,
+            settings=settings,
+            code=choice_features,
+            build=lambda: encode_choices(rows, tokenizer, **settings),
+        )
 
     def objective(self) -> Objective:
         """Cross-entropy over the choices of a question."""

@@ -59,12 +59,14 @@ class Comparison:
         predictions: N of them: class numbers, scores, texts with identifiers, lists of tags.
         references: N right answers.
         suffix: what is put after the names of the split's scores.
+        scale: of the metrics' values; those of SQuAD are in percent.
     """
 
     metrics: tuple[str, ...]
     predictions: Any
     references: Any
     suffix: str = ""
+    scale: float = 1.0
 
 
 @runtime_checkable
