@@ -45,6 +45,9 @@ PrecisionOption = Annotated[
 NprocOption = Annotated[int | None, typer.Option("--nproc", metavar="N", help="Processes on this machine.")]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", metavar="N", help="Threads of each process.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of everything random.")]
+MaxHoursOption = Annotated[
+    float | None, typer.Option("--max-hours", metavar="H", help="End after so many hours, with the model written.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", metavar="", help="No talk on stderr but warnings and errors.")]
 DebugOption = Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")]
 
@@ -57,6 +60,7 @@ def shortcuts(
     precision: str | None = None,
     nproc: int | None = None,
     threads: int | None = None,
+    max_hours: float | None = None,
 ) -> dict[str, Any]:
     """Return what options say about recipe keys; options that were not given are left out."""
     said = {
@@ -66,6 +70,7 @@ def shortcuts(
         "runtime.precision": precision,
         "runtime.nproc": nproc,
         "runtime.threads": threads,
+        "train.max_hours": max_hours,
     }
     return {key: value for key, value in said.items() if value is not None}
 

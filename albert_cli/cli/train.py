@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from albert_cli.cli.options import (
     DeviceOption,
     DryRunOption,
     JsonOption,
+    MaxHoursOption,
     NprocOption,
     OutOption,
     PrecisionOption,
@@ -84,13 +86,16 @@ def pretrain(
     nproc: NprocOption = None,
     threads: ThreadsOption = None,
     seed: SeedOption = None,
+    max_hours: MaxHoursOption = None,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> int | None:
     """Train a model from raw text: masked words and sentence order."""
     from albert_cli.recipe.requests import RunOptions
 
-    said = shortcuts(out=out, seed=seed, device=device, precision=precision, nproc=nproc, threads=threads)
+    said = shortcuts(
+        out=out, seed=seed, device=device, precision=precision, nproc=nproc, threads=threads, max_hours=max_hours
+    )
     loaded = load(recipe, stage="pretrain", overrides=set_, said=said)
     _check_resume(loaded, resume)
     if _must_launch(loaded, dry_run):
@@ -116,6 +121,12 @@ def finetune(
         str | None,
         typer.Option("--seeds", metavar="N,N,...", help="Train once per seed; report mean, deviation, median, best."),
     ] = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option("--search", metavar="KEY=V,V,...", help="Train with each value, or within LOW..HIGH; repeatable."),
+    ] = None,
+    trials: Annotated[int | None, typer.Option("--trials", metavar="N", min=1, help="Trials of --search.")] = None,
+    max_hours: MaxHoursOption = None,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> int | None:
@@ -125,14 +136,27 @@ def finetune(
     many = read_seeds(seeds) if seeds is not None else None
     if many is not None and seed is not None:
         raise UsageError("--seed and --seeds exclude each other (albert finetune)", hint="give one of them")
-    said = shortcuts(out=out, seed=seed, device=device, precision=precision, nproc=nproc, threads=threads)
+    if search and many is not None:
+        raise UsageError("--seeds and --search exclude each other (albert finetune)", hint="search first")
+    if trials is not None and not search:
+        raise UsageError("--trials belongs to --search (albert finetune)", hint="--search learning_rate=1e-5,2e-5")
+    said = shortcuts(
+        out=out, seed=seed, device=device, precision=precision, nproc=nproc, threads=threads, max_hours=max_hours
+    )
     loaded = load(recipe, stage="finetune", overrides=set_, said=said)
     _check_resume(loaded, resume)
+    options = RunOptions(resume=resume, dry_run=dry_run, json=json, quiet=quiet, debug=debug)
+    if search:
+        from albert_cli.stages import search as search_stage
+
+        def reload(more: Sequence[str]) -> LoadedRecipe:
+            return load(recipe, stage="finetune", overrides=[*(set_ or []), *more], said=said)
+
+        return search_stage.run(loaded, options, search=search, trials=trials, reload=reload)
     if _must_launch(loaded, dry_run):
         return _launch(loaded)
     from albert_cli.stages import finetune as stage
 
-    options = RunOptions(resume=resume, dry_run=dry_run, json=json, quiet=quiet, debug=debug)
     return stage.run(loaded, options, seeds=many)
 
 

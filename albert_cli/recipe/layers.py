@@ -26,6 +26,7 @@ SHORTCUTS = {
     "runtime.precision": "--precision",
     "runtime.nproc": "--nproc",
     "runtime.threads": "--threads",
+    "train.max_hours": "--max-hours",
     "data.workers": "--workers",
 }
 """Recipe keys that have an option of their own."""

@@ -182,9 +182,17 @@ def _finish(
     result = {
         "scores": by_split(scores),
         "intervals": intervals(scores),
+        "chosen_by": _chosen_by(work, task, scores),
         "smaller_is_better": sorted(task.smaller_is_better),
         "baseline": None if trivial is None else trivial.value,
         "seed": session.loaded.recipe.seed,
         "collapse": trained.course.collapse if trained.course.collapsed else None,
     }
     return finish_run(session, work, assembled, trained, scores=scores, data=rows, result=result)
+
+
+def _chosen_by(work: Work, task: Task, scores: list[Score]) -> dict[str, Any]:
+    """The score that chose the best checkpoint, as it is now."""
+    split, metric = task.dev_splits[0], task.best_metric
+    value = next(one.value for one in scores if (one.split, one.name) == (split, metric))
+    return {"split": split, "metric": metric, "value": value, "higher_is_better": work.higher_is_better}
