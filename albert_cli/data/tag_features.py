@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -80,8 +81,9 @@ def plan_windows(pieces: Sequence[int], *, room: int, overlap: int = DEFAULT_OVE
         reads.append((start, end))
         if end == len(pieces):
             break
-        start = _next_start(pieces, start, end, overlap=min(overlap, room // 2))
-    borders = [0, *((after[0] + before[1]) // 2 for before, after in zip(reads, reads[1:], strict=False)), len(pieces)]
+        # The next word must fit behind what is shared, so that every window reads farther than the one before.
+        start = _next_start(pieces, start, end, overlap=min(overlap, room // 2, room - pieces[end]))
+    borders = [0, *((after[0] + before[1]) // 2 for before, after in pairwise(reads)), len(pieces)]
     return [Window(first, last, borders[number], borders[number + 1]) for number, (first, last) in enumerate(reads)]
 
 

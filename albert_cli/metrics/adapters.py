@@ -17,10 +17,13 @@ import numpy as np
 from albert_cli.errors import DataError, UsageError
 from albert_cli.files.text import safe_line
 from albert_cli.metrics.glue import METRICS
+from albert_cli.metrics.ner import score_tag_lists, span_values
 from albert_cli.metrics.squad import official_percent
 
 _REAL_VALUED = frozenset({"pearson", "spearmanr", "mse"})
 _SQUAD = ("squad", "squad_v2")
+_TAGS = ("span_f1", "seqeval")
+_OTHERS = (*_SQUAD, *_TAGS)
 _LABEL_SETS = frozenset({"exact_match", "multilabel_micro_f1", "multilabel_macro_f1"})
 
 
@@ -29,7 +32,8 @@ def evaluate_metric(name: str) -> Any:
 
     Args:
         name: a key of ``metrics.glue.METRICS``, ``squad`` or ``squad_v2``. These two take and give what the scripts of
-            those names take and give: predictions and references with ids, percent.
+            those names take and give: predictions and references with ids, percent. So does ``seqeval`` with lists of
+            tags; ``span_f1`` gives the same numbers flat, under the names of our scores.
 
     Returns:
         An object with ``compute(predictions=, references=)`` and ``add_batch``; it keeps everything in memory and can
@@ -40,8 +44,10 @@ def evaluate_metric(name: str) -> Any:
     """
     if name in _SQUAD:
         return _squad_class(name)(keep_in_memory=True)
+    if name in _TAGS:
+        return _tags_class(name)(keep_in_memory=True)
     if name not in METRICS:
-        raise ValueError(f"no metric {name!r}; known: {', '.join([*METRICS, *_SQUAD])}")
+        raise ValueError(f"no metric {name!r}; known: {', '.join([*METRICS, *_OTHERS])}")
     return _metric_class(name)(keep_in_memory=True)
 
 
@@ -55,7 +61,7 @@ def metric_source(name: str) -> Literal["ours", "file", "hub"]:
     Raises:
         UsageError: none of these. A bare name is never looked up in the working directory.
     """
-    if name in METRICS or name in _SQUAD:
+    if name in METRICS or name in _OTHERS:
         return "ours"
     if name.startswith(("/", "./", "../")):
         if not Path(name).exists():
@@ -64,7 +70,7 @@ def metric_source(name: str) -> Literal["ours", "file", "hub"]:
     if name.count("/") != 1 or "\\" in name or not all(name.split("/")):
         raise UsageError(
             f"no metric {safe_line(name)!r} (metrics)",
-            hint=f"ours are {', '.join((*METRICS, *_SQUAD))}; others by place: ./my_metric.py, owner/name (hub)",
+            hint=f"ours are {', '.join((*METRICS, *_OTHERS))}; others by place: ./my_metric.py, owner/name (hub)",
         )
     if Path(name).exists():
         raise UsageError(
@@ -204,3 +210,27 @@ def _squad_class(name: str) -> Any:
 
     camel = "".join(part.capitalize() for part in name.split("_"))
     return type(camel, (evaluate.Metric,), {"_info": info, "_compute": compute, "__doc__": official_percent.__doc__})
+
+
+def _tags_class(name: str) -> Any:
+    """Subclass of ``evaluate.Metric`` for lists of tags."""
+    import datasets
+    import evaluate
+
+    score: Any = score_tag_lists if name == "seqeval" else span_values
+
+    def info(_: Any) -> Any:
+        tags = datasets.Sequence(datasets.Value("string"))
+        return evaluate.MetricInfo(
+            description=(score.__doc__ or "").strip(),
+            citation="",
+            inputs_description="predictions, references",
+            features=datasets.Features({"predictions": tags, "references": tags}),
+        )
+
+    def compute(_: Any, predictions: Any, references: Any) -> dict[str, Any]:
+        found: dict[str, Any] = score(predictions, references)
+        return found
+
+    camel = "".join(part.capitalize() for part in name.split("_"))
+    return type(camel, (evaluate.Metric,), {"_info": info, "_compute": compute, "__doc__": score.__doc__})

@@ -219,6 +219,27 @@ def score_tag_lists(predictions: Sequence[Sequence[str]], references: Sequence[S
     Raises:
         ValueError: sentences of different lengths, or different numbers of them.
     """
+    counts = _count_lists(predictions, references)
+    by_type: dict[str, object] = {
+        name: {"precision": one["precision"], "recall": one["recall"], "f1": one["f1"], "number": one["support"]}
+        for name, one in type_scores(counts).items()
+    }
+    whole = span_scores(counts)
+    return {**by_type, **{f"overall_{name}": whole[name] for name in ("precision", "recall", "f1", "accuracy")}}
+
+
+def span_values(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    """The same under the names of `span_intervals`, without intervals."""
+    counts = _count_lists(predictions, references)
+    single = {
+        f"{score}_{name}": one[score]
+        for name, one in type_scores(counts).items()
+        for score in ("f1", "precision", "recall")
+    }
+    return {**span_scores(counts), **single}
+
+
+def _count_lists(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> SpanCounts:
     if [len(tags) for tags in predictions] != [len(tags) for tags in references]:
         raise ValueError("predictions and references must have the same sentences, with as many tags in each")
     names = sorted({tag for tags in (*predictions, *references) for tag in tags})
@@ -229,10 +250,4 @@ def score_tag_lists(predictions: Sequence[Sequence[str]], references: Sequence[S
         np.array([table.numbers[tag] for tags in lists for tag in tags], dtype=np.int64)
         for lists in (predictions, references)
     )
-    counts = count_spans(said, true, offsets, table)
-    by_type: dict[str, object] = {
-        name: {"precision": one["precision"], "recall": one["recall"], "f1": one["f1"], "number": one["support"]}
-        for name, one in type_scores(counts).items()
-    }
-    whole = span_scores(counts)
-    return {**by_type, **{f"overall_{name}": whole[name] for name in ("precision", "recall", "f1", "accuracy")}}
+    return count_spans(said, true, offsets, table)

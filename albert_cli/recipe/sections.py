@@ -235,8 +235,19 @@ class MultipleChoice(Section):
 class Tagging(Section):
     """How tags of words are read (named entities and the like)."""
 
-    scheme: Literal["auto", "bio", "iob1", "bioes", "io"] = "auto"
-    """What the prefixes of the tags mean; `auto` finds it in the training rows and says it."""
+    scheme: Literal["auto", "bio", "iob1", "bioes", "io", "none"] = "auto"
+    """What the prefixes of the tags mean; `auto` finds it in the training rows and says it.
+
+    `none`: each word has a tag of its own, parts of speech for example; accuracy is the score, not F1 of spans.
+    """
+    learn_as: Literal["bio", "iob1", "bioes", "io"] | None = None
+    """Scheme that the tags are converted to before anything is learnt or scored; null leaves them as they are."""
+    overlap: NotNegative = 32
+    """Tokens that two windows of a sentence longer than `data.max_length` share, at most half a window."""
+    word_column: int | None = None
+    """Column of the words in CoNLL files, from 1, or from the end with -1; null: the first that is no number."""
+    tag_column: int | None = None
+    """Column of the tags in CoNLL files; null: the last (in numbered files the first column of span tags)."""
 
 
 class Tokenizer(Section):

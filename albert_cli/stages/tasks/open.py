@@ -12,7 +12,7 @@ from albert_cli.files.cache import user_cache
 from albert_cli.models.config import AlbertConfig
 from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.console import Talk
-from albert_cli.stages.tasks import choices, spans, texts
+from albert_cli.stages.tasks import choices, spans, tags, texts
 from albert_cli.stages.tasks.protocol import Task
 
 SPANS = ("squad", "squad2", "question-answering")
@@ -67,6 +67,8 @@ def is_text_task(recipe: FinetuneRecipe) -> bool:
 
 
 def _module(name: str) -> ModuleType:
+    if name in TAGS:
+        return tags
     if name in CHOICES:
         return choices
     if name in SPANS:
