@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import albert_cli
@@ -45,15 +45,11 @@ def make_parts(tasks: Iterable[Task], tokenizer: Encoder, *, folder: Path, worke
             yield make_part(folder, texts, law, encode=encode, unk=unk)
         return
     with ExitStack() as stack:
-        start = pickle.dumps((tokenizer, str(folder)))
-        idle: SimpleQueue[_Worker] = SimpleQueue()
+        crew = _Crew(pickle.dumps((tokenizer, str(folder))))
         threads = stack.enter_context(ThreadPoolExecutor(workers))
-        for _ in range(workers):
-            worker = _Worker(start)
-            stack.callback(worker.end)
-            idle.put(worker)
+        stack.callback(crew.end)
         stack.callback(lambda: threads.shutdown(wait=False, cancel_futures=True))
-        yield from _in_order(tasks, lambda task: threads.submit(_ask_any, idle, task), ahead=workers + 1)
+        yield from _in_order(tasks, lambda task: threads.submit(crew.ask, task), ahead=workers + 1)
 
 
 def _in_order(tasks: Iterable[Task], submit: Callable[[Task], Future[PartFacts]], *, ahead: int) -> Iterator[PartFacts]:
@@ -67,12 +63,34 @@ def _in_order(tasks: Iterable[Task], submit: Callable[[Task], Future[PartFacts]]
         yield running.popleft().result()
 
 
-def _ask_any(idle: SimpleQueue[_Worker], task: Task) -> PartFacts:
-    worker = idle.get()
-    try:
-        return worker.ask(task)
-    finally:
-        idle.put(worker)
+class _Crew:
+    """The processes, started when first needed.
+
+    Args:
+        start: first message to each.
+    """
+
+    def __init__(self, start: bytes) -> None:
+        self._start = start
+        self._all: list[_Worker] = []
+        self._idle: SimpleQueue[_Worker] = SimpleQueue()
+
+    def ask(self, task: Task) -> PartFacts:
+        """Let a process do a task; called from as many threads as there may be processes."""
+        try:
+            worker = self._idle.get_nowait()
+        except Empty:
+            worker = _Worker(self._start)
+            self._all.append(worker)
+        try:
+            return worker.ask(task)
+        finally:
+            self._idle.put(worker)
+
+    def end(self) -> None:
+        """Stop all at once: what they have not put into its place does not count."""
+        for worker in self._all:
+            worker.end()
 
 
 class _Worker:
@@ -92,7 +110,7 @@ class _Worker:
         return _understood(kind, content)
 
     def end(self) -> None:
-        """Stop at once: what it has not put into its place does not count."""
+        """Stop at once."""
         self._process.kill()
         for stream in (self._process.stdin, self._process.stdout):
             with suppress(OSError):  # what was still to be written cannot be any more

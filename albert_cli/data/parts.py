@@ -194,7 +194,7 @@ def _write_part(path: Path, part: Part) -> None:
 def read_part(path: Path) -> Part | None:
     """Part of a file, None if it is damaged; the file's own checksums are looked at."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Part(**{field.name: arrays[field.name] for field in fields(Part)})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
