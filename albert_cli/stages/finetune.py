@@ -58,7 +58,8 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
         task = open_task(recipe, talk)
     metrics = load_metrics(recipe.metrics, talk)
     assembled = build_model(recipe, task.model_class, tokenizer=tokenizer, labels=task.head_fields())
-    encoded = task.encode(tokenizer, list(task.splits))
+    with accelerator.local_main_process_first():  # the others find the features in the cache
+        encoded = task.encode(tokenizer, list(task.splits))
     train_examples = _training_examples(task, encoded)
     scored_examples(task, encoded)
     cut = train_examples.truncated_fraction
