@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from albert_cli.recipe.training import Train
+from albert_cli.recipe.training import FinetuneTrain, Train
 from albert_cli.report.console import Talk
 from albert_cli.stages.assemble import Assembled
 from albert_cli.stages.optimisation import TrainPlan
+
+
+# Width from which users of the second release report runs that collapse, and the rate below which they do not.
+_FRAGILE_FROM, _SAFE_RATE = 1024, 1e-5
 
 
 def say_plan(
@@ -33,3 +37,9 @@ def say_plan(
         f"{train.optimizer} at {plan.learning_rate:.3g} after {train.warmup_steps:,} steps of warm-up, "
         f"{train.schedule} decay"
     )
+    is_fragile = isinstance(train, FinetuneTrain) and assembled.start and config.hidden_size >= _FRAGILE_FROM
+    if is_fragile and plan.learning_rate > _SAFE_RATE:
+        talk.say(
+            f"note: large and bigger models may collapse above {_SAFE_RATE:g}; "
+            "--set train.learning_rate=1e-5, or --set train.restarts=2"
+        )
