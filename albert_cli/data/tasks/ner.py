@@ -201,7 +201,8 @@ def _from_paths(
             )
         files = {}
         for part in paths:  # files whose names say no split are training rows
-            files.setdefault(split_of_name(part, chosen) or "train", []).append(part)
+            for split in splits_of_name(part, chosen) or ("train",):
+                files.setdefault(split, []).append(part)
     return {
         name: [read_rows(part, source, needs_tags=name != "test") for part in files[name]]
         for name in SPLITS
@@ -214,8 +215,7 @@ def _files_of_folder(places: Sequence[Path], *, chosen: Mapping[str, str], notes
     for place in places:
         files: dict[str, list[Path]] = {}
         for part in sorted(place.iterdir()) if place.is_dir() else ():
-            split = split_of_name(part, chosen) if part.is_file() and _kind(part) is not None else None
-            if split is not None:
+            for split in splits_of_name(part, chosen) if part.is_file() and _kind(part) is not None else ():
                 files.setdefault(split, []).append(part)
         for split, parts in files.items():
             first = min(parts, key=lambda part: _order(_kind(part) or ""))
@@ -248,19 +248,23 @@ def _order(kind: str) -> int:
     return order.index(kind) if kind in order else len(order)
 
 
-def split_of_name(path: Path, chosen: Mapping[str, str]) -> str | None:
-    """Split that a file's name says: ``train.txt``, ``eng.testa``, ``NER-de-dev.tsv``, ``wnut17train.conll``."""
+def splits_of_name(path: Path, chosen: Mapping[str, str]) -> tuple[str, ...]:
+    """Splits that a file's name says: ``train.txt``, ``eng.testa``, ``NER-de-dev.tsv``, ``wnut17train.conll``.
+
+    A name that the recipe gives to several splits is all of them; any other is one, or none.
+    """
     whole = path.name.lower().removesuffix(".gz")
     stem = whole.rpartition(".")[0] or whole
-    for split, name in chosen.items():
-        if name.lower() in (whole, stem):
-            return split
+    given = tuple(split for split in SPLITS if chosen.get(split, "").lower() in (whole, stem))
+    if given:
+        return given
     words = set(re.split(r"[^a-z0-9]+", whole))
     open_splits = [split for split in SPLITS if split not in chosen]
     for split in open_splits:
         if words & {*names_of_split(split, {}), *_FURTHER_NAMES[split]}:
-            return split
-    return next((split for split in open_splits if any(word.endswith(split) for word in words)), None)
+            return (split,)
+    found = next((split for split in open_splits if any(word.endswith(split) for word in words)), None)
+    return () if found is None else (found,)
 
 
 def _from_tables(
