@@ -13,34 +13,20 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from albert_cli.data.batching import PackedBatch
+from albert_cli.data.span_contexts import Contexts, OffsetTokenizer, encode_contexts, joined, offsets_of
 from albert_cli.data.span_places import answer_pieces, locate_answer
 from albert_cli.data.span_windows import StrideMeaning, WindowPlan, plan_windows
 
 Integers = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
-
-
-class OffsetTokenizer(Protocol):
-    """What is needed of a tokenizer."""
-
-    cls_token_id: int
-    sep_token_id: int
-
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text, without special tokens."""
-        ...
-
-    def encode_with_offsets(self, text: str) -> Any:
-        """Ids of one text, with ``starts`` and ``ends`` of the pieces in it."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -235,6 +221,7 @@ def encode_spans(
     max_query_length: int = 64,
     stride: int = 128,
     stride_is: StrideMeaning = "step",
+    threads: int | None = 1,
 ) -> SpanExamples:
     """Tokenise a split of questions about texts.
 
@@ -245,6 +232,7 @@ def encode_spans(
         max_query_length: most tokens of a question; the rest is cut.
         stride: how far windows are apart, as ``stride_is`` says.
         stride_is: ``step`` or ``overlap``, see `data.span_windows.plan_windows`.
+        threads: a large split is encoded by so many processes at most; None means as many as there are cores.
 
     Returns:
         Every question with at least one window.
@@ -255,7 +243,7 @@ def encode_spans(
     columns = dataset.select_columns(["question", "context", "answers", "is_impossible"])[:]
     texts = list(dict.fromkeys(columns["context"]))
     numbers = {text: number for number, text in enumerate(texts)}
-    contexts = _Contexts.of(texts, tokenizer)
+    contexts = encode_contexts(texts, tokenizer, threads=threads)
     questions = tokenizer.encode_batch(columns["question"])
     cut = np.array([len(ids) > max_query_length for ids in questions], dtype=np.bool_)
     kept = [ids[:max_query_length] for ids in questions]
@@ -264,7 +252,7 @@ def encode_spans(
     plans = [windows.of(contexts.size(owner), len(ids)) for owner, ids in zip(owners.tolist(), kept, strict=True)]
     counts = np.array([len(plan.firsts) for plan in plans], dtype=np.int64)
     window_questions = np.repeat(np.arange(len(plans), dtype=np.int32), counts)
-    whole = {name: _joined([getattr(plan, name) for plan in plans]) for name in _WINDOW_FIELDS}
+    whole = {name: joined([getattr(plan, name) for plan in plans]) for name in _WINDOW_FIELDS}
     spans = _answer_spans(columns, contexts, owners)
     question_sizes = np.array([len(ids) for ids in kept], dtype=np.int64)
     labels = _labels(
@@ -276,10 +264,10 @@ def encode_spans(
         context_ends=contexts.ends,
         context_offsets=contexts.offsets,
         question_ids=np.fromiter((number for ids in kept for number in ids), np.int32, int(question_sizes.sum())),
-        question_offsets=_offsets(question_sizes),
+        question_offsets=offsets_of(question_sizes),
         question_contexts=owners,
         question_cut=cut,
-        window_offsets=_offsets(counts),
+        window_offsets=offsets_of(counts),
         window_questions=window_questions,
         window_firsts=whole["firsts"],
         window_sizes=whole["sizes"],
@@ -294,31 +282,6 @@ def encode_spans(
 
 
 _WINDOW_FIELDS = ("firsts", "sizes", "best_firsts", "best_ends")
-
-
-@dataclass(frozen=True)
-class _Contexts:
-    """The distinct texts as pieces, as in `SpanExamples`."""
-
-    texts: list[str]
-    ids: Small
-    starts: Small
-    ends: Small
-    offsets: Integers
-
-    @classmethod
-    def of(cls, texts: list[str], tokenizer: OffsetTokenizer) -> _Contexts:
-        encoded = [tokenizer.encode_with_offsets(text) for text in texts]
-        return cls(
-            texts,
-            _joined([np.asarray(one.ids, dtype=np.int32) for one in encoded]),
-            _joined([np.asarray(one.starts, dtype=np.int32) for one in encoded]),
-            _joined([np.asarray(one.ends, dtype=np.int32) for one in encoded]),
-            _offsets(np.array([len(one.ids) for one in encoded], dtype=np.int64)),
-        )
-
-    def size(self, number: int) -> int:
-        return int(self.offsets[number + 1] - self.offsets[number])
 
 
 class _Windows:
@@ -338,22 +301,21 @@ class _Windows:
         return self._plans[key]
 
 
-def _answer_spans(columns: Mapping[str, list[Any]], contexts: _Contexts, owners: Small) -> Integers:
+def _answer_spans(columns: Mapping[str, list[Any]], contexts: Contexts, owners: Small) -> Integers:
     """First and last piece (inclusive) of each question's first answer that can be found, -1 without one; (R, 2)."""
     spans = np.full((len(owners), 2), -1, dtype=np.int64)
-    places: dict[int, tuple[list[int], list[int]]] = {}
+    places: dict[int, tuple[list[int], list[int], list[bool]]] = {}
     for row, (owner, answers) in enumerate(zip(owners.tolist(), columns["answers"], strict=True)):
         if columns["is_impossible"][row]:
             continue
         if owner not in places:
-            here = slice(contexts.offsets[owner], contexts.offsets[owner + 1])
-            places[owner] = contexts.starts[here].tolist(), contexts.ends[here].tolist()
-        starts, ends = places[owner]
+            places[owner] = contexts.places(owner)
+        starts, ends, hollow = places[owner]
         text = contexts.texts[owner]
         for answer, answer_start in zip(answers["text"], answers["answer_start"], strict=True):
             place = locate_answer(text, answer, answer_start)
-            found = answer_pieces(text, starts, ends, first=place.start, end=place.end)
-            if found is not None:
+            found = answer_pieces(starts, ends, hollow, first=place.start, end=place.end)
+            if found is not None and place.start < place.end:
                 spans[row] = found
                 break
     return spans
@@ -387,11 +349,3 @@ def _labels(
         np.where(inside, high + shift, 0).astype(np.int32),
         np.where(known, ~inside, -1).astype(np.int8),
     )
-
-
-def _joined(parts: Sequence[npt.NDArray[Any]]) -> Small:
-    return np.concatenate([np.empty(0, np.int32), *parts]).astype(np.int32, copy=False)
-
-
-def _offsets(sizes: Integers) -> Integers:
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

@@ -61,36 +61,67 @@ def locate_answer(context: str, text: str, answer_start: int) -> Place:
 
 
 def answer_pieces(
-    context: str, starts: Sequence[int], ends: Sequence[int], *, first: int, end: int
+    starts: Sequence[int], ends: Sequence[int], hollow: Sequence[bool], *, first: int, end: int
 ) -> tuple[int, int] | None:
-    """The fewest pieces that hold characters of a text.
+    """The pieces that hold characters of an answer, or parts of them where one character became several pieces.
+
+    Args:
+        starts: first character of each piece of the text, never decreasing.
+        ends: place behind the last character of each piece, never decreasing.
+        hollow: whether a piece is a space sign alone; it has the place of the character behind it and holds nothing.
+        first: first character of the answer.
+        end: place behind its last one.
+
+    Returns:
+        First and last piece (inclusive), the fewest that hold all of the answer. None where no piece holds any of it.
+    """
+    low = bisect_right(ends, first)
+    while low < len(starts) and hollow[low]:
+        low += 1
+    high = bisect_left(starts, end) - 1
+    return (low, high) if low <= high else None
+
+
+def cover_visible(context: str, starts: list[int], ends: list[int]) -> None:
+    """Let pieces reach over visible characters that normalisation dropped beside them, in place.
+
+    A spacing accent becomes a space and a variation selector nothing, so that no piece has them; an answer that ends or
+    begins with one should not lose it. They go to the piece right before them, or else to the one right behind.
 
     Args:
         context: the text.
-        starts: first character of each of its pieces, never decreasing.
-        ends: place behind the last character of each piece, never decreasing.
-        first: first character to hold.
-        end: place behind the last one.
-
-    Returns:
-        First and last piece (inclusive). White space, and characters that normalisation deletes, are in no piece and
-        need none at the edges. None where no character is in any piece.
+        starts: first character of each of its pieces, never decreasing; they and ``ends`` stay so.
+        ends: place behind the last character of each piece.
     """
-    while first < end and context[first].isspace():
-        first += 1
-    while first < end and context[end - 1].isspace():
-        end -= 1
-    if first >= end or not starts:
-        return None
-    low = bisect_right(starts, first) - 1  # the last that begins there or before: of several on one character the last
-    if low < 0 or ends[low] <= first:
-        low += 1
-    high = bisect_left(ends, end)  # the first that reaches the end
-    if high == len(ends) or starts[high] >= end:
-        high -= 1
-    if low > high:  # one character that became several pieces, or characters that became none
-        high = low
-    return (low, high) if low < len(starts) and starts[low] < end and ends[high] > first else None
+    if context.isascii():  # every visible one is in a piece
+        return
+    edges = [0, *ends], [*starts, len(context)]
+    for piece, (low, high) in enumerate(zip(*edges, strict=True)):
+        if low >= high or not _has_visible(context[low:high]):
+            continue
+        reach = low
+        while piece > 0 and reach < high and _is_visible(context[reach]):
+            reach += 1
+        begin = high
+        while piece < len(starts) and begin > reach and _is_visible(context[begin - 1]):
+            begin -= 1
+        for before in range(piece - 1, -1, -1):
+            if ends[before] != low:
+                break
+            ends[before] = reach
+        for behind in range(piece, len(starts)):
+            if starts[behind] != high:
+                break
+            starts[behind] = begin
+
+
+def _has_visible(text: str) -> bool:
+    return any(_is_visible(char) for char in text)
+
+
+def _is_visible(char: str) -> bool:
+    """Whether a character is a letter, mark, number, punctuation or symbol: no space, no control or format."""
+    return unicodedata.category(char)[0] in "LMNPS"
 
 
 def _nearest(context: str, text: str, wanted: int) -> int | None:
