@@ -28,6 +28,12 @@ from albert_cli.training.schedule import learning_rate_factor
 
 STEPS, WARMUP, BATCH, VOCAB = 50, 10, 8, 90
 DECAY = 0.5  # large, so that fifty steps show who decays and who does not
+TARGETS = {"classification": "label", "regression": "score"}
+OBJECTIVES = {
+    "classification": ClassificationObjective,
+    "regression": lambda: ClassificationObjective("regression"),
+    "pretraining": PretrainingObjective,
+}
 SIZES = {
     "vocab_size": VOCAB,
     "embedding_size": 16,
@@ -55,6 +61,7 @@ def examples(step):
             "types": (np.arange(length) > length // 2).astype(np.int64),
             "masked": np.sort(random.choice(length, size=int(random.integers(0, 5)), replace=False)),
             "label": int(random.integers(0, 3)),
+            "score": float(np.float32(random.uniform(0, 5))),
             "order": int(random.integers(0, 2)),
         }
         for length in lengths
@@ -64,8 +71,8 @@ def examples(step):
 def packed(rows, task):
     ids = torch.from_numpy(np.concatenate([row["ids"] for row in rows]))
     starts = np.cumsum([0, *(len(row["ids"]) for row in rows)])
-    if task == "classification":
-        targets = {"labels": torch.tensor([row["label"] for row in rows])}
+    if task != "pretraining":
+        targets = {"labels": torch.tensor([row[TARGETS[task]] for row in rows])}
     else:
         places = np.concatenate([start + row["masked"] for start, row in zip(starts, rows, strict=False)])
         labels = (ids[torch.from_numpy(places)] * 7 + 1) % VOCAB
@@ -95,8 +102,8 @@ def padded(rows, task):
         batch["mask"][number, :length] = 1
         labels[number, row["masked"]] = (batch["ids"][number, row["masked"]] * 7 + 1) % VOCAB
     inputs = {"input_ids": batch["ids"], "token_type_ids": batch["types"], "attention_mask": batch["mask"]}
-    if task == "classification":
-        return {**inputs, "labels": torch.tensor([row["label"] for row in rows])}
+    if task != "pretraining":
+        return {**inputs, "labels": torch.tensor([row[TARGETS[task]] for row in rows])}
     return {**inputs, "labels": labels, "sentence_order_label": torch.tensor([row["order"] for row in rows])}
 
 
@@ -139,14 +146,15 @@ def our_loop(model, objective, source, optimizer, *, schedule):
 
 
 def sizes_for(task):
-    return {**SIZES, "num_labels": 3 if task == "classification" else 2}
+    fields = {**SIZES, "num_labels": {"classification": 3, "regression": 1, "pretraining": 2}[task]}
+    return {**fields, "problem_type": "regression"} if task == "regression" else fields
 
 
 @cache
 def expected_run(task, name, rate):
     """First weights and the losses of the plain loop."""
     torch.manual_seed(3)
-    kind = "SequenceClassification" if task == "classification" else "PreTraining"
+    kind = "PreTraining" if task == "pretraining" else "SequenceClassification"
     model = getattr(transformers, f"AlbertFor{kind}")(transformers.AlbertConfig(**sizes_for(task))).train()
     first = copy.deepcopy(model.state_dict())
     return first, plain_loop(model, task, name, rate)
@@ -154,10 +162,10 @@ def expected_run(task, name, rate):
 
 @pytest.mark.parametrize("cut", [1, 4])
 @pytest.mark.parametrize(("name", "rate"), [("adamw", 1e-4), ("lamb", 2e-3)])
-@pytest.mark.parametrize("task", ["classification", "pretraining"])
+@pytest.mark.parametrize("task", ["classification", "regression", "pretraining"])
 def test_fifty_steps_of_the_plain_loop(task, name, rate, cut):
     first, expected = expected_run(task, name, rate)
-    kind = AlbertForSequenceClassification if task == "classification" else AlbertForPreTraining
+    kind = AlbertForPreTraining if task == "pretraining" else AlbertForSequenceClassification
     model = kind(AlbertConfig(**sizes_for(task)))
     missing, unexpected = model.load_state_dict(first, strict=False)
     assert (missing, unexpected) == ([], [])
@@ -167,7 +175,7 @@ def test_fifty_steps_of_the_plain_loop(task, name, rate, cut):
         source.append([packed(rows[start::cut], task) for start in range(cut)])
     reports = our_loop(
         model,
-        ClassificationObjective() if task == "classification" else PretrainingObjective(),
+        OBJECTIVES[task](),
         source,
         {"adamw": AlbertAdamW, "lamb": Lamb}[name](parameter_groups(model, DECAY), lr=rate),
         schedule=lambda step: learning_rate_factor(step, total_steps=STEPS, warmup_steps=WARMUP),
