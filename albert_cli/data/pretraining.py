@@ -16,9 +16,10 @@ import torch
 
 from albert_cli.data.batching import PackedBatch
 from albert_cli.data.masking import MaskedTokens, mask_tokens
+from albert_cli.data.mixture import Mixture
 from albert_cli.data.random import draw, stream_key
 from albert_cli.data.sampler import ExampleStream, epoch_permutation, micro_batch_starts
-from albert_cli.data.segments import InstancePlan, SentenceTask, plan_epoch
+from albert_cli.data.segments import InstancePlan, SentenceTask, join_plans, plan_epoch
 from albert_cli.data.shards import Shards
 from albert_cli.data.spans import MaskingLaw, Spans
 from albert_cli.data.words import PieceKinds
@@ -40,6 +41,8 @@ class ExampleLaw:
         max_length: most tokens of an example.
         short_seq_prob: share of chunks with a random shorter target length.
         seed: of all random numbers.
+        dupe_factor: ways in which a document is cut and masked, which come again after so many epochs; None for new
+            ones in every epoch.
     """
 
     kinds: PieceKinds
@@ -48,6 +51,11 @@ class ExampleLaw:
     max_length: int = 512
     short_seq_prob: float = 0.1
     seed: int = 42
+    dupe_factor: int | None = None
+
+    def variant(self, epoch: int) -> int:
+        """Number of the way in which documents are cut and masked in an epoch."""
+        return epoch if self.dupe_factor is None else epoch % self.dupe_factor
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class PretrainingSource:
 
     Args:
         shards: the corpus.
-        documents: (D, 2) int64 sentence ranges to train on, see ``held_out.split_documents``.
+        documents: what to train on: (D, 2) int64 sentence ranges, see ``held_out.split_documents``, or a mixture.
         law: how text becomes examples.
         batch_size: examples of a micro-batch.
         accumulate: micro-batches of a step.
@@ -90,7 +98,7 @@ class PretrainingSource:
     def __init__(
         self,
         shards: Shards,
-        documents: np.ndarray,
+        documents: np.ndarray | Mixture,
         *,
         law: ExampleLaw,
         batch_size: int,
@@ -100,18 +108,19 @@ class PretrainingSource:
         world_size: int = 1,
     ) -> None:
         self.shards = shards
-        self.documents = documents
+        self.mixture = documents if isinstance(documents, Mixture) else Mixture(documents)
         self.law = law
         self.batch_size = batch_size
         self.max_steps = max_steps
         self.accumulate = accumulate
         self.rank = rank
         self.world_size = world_size
+        self._size: int | None = None
         self._forget()
 
     def _forget(self) -> None:
         self._plans: dict[int, InstancePlan] = {}
-        self._stream = ExampleStream(self._epoch_size, seed=self.law.seed)
+        self._stream = ExampleStream(self._places, seed=self.law.seed, drawn_size=lambda epoch: len(self.plan(epoch)))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in ("_plans", "_stream")}
@@ -145,25 +154,47 @@ class PretrainingSource:
 
     def plan(self, epoch: int) -> InstancePlan:
         """Examples of an epoch."""
-        if epoch not in self._plans:
+        variant = self.law.variant(epoch)
+        if variant not in self._plans:
             if len(self._plans) >= _PLANS_KEPT:
-                del self._plans[min(self._plans, key=lambda known: (abs(known - epoch) == 1, known))]
-            self._plans[epoch] = plan_epoch(
-                self.shards.sentence_offsets,
-                self.documents,
-                max_length=self.law.max_length,
-                short_seq_prob=self.law.short_seq_prob,
-                sentence=self.law.sentence,
-                seed=self.law.seed,
-                epoch=epoch,
-            )
-        return self._plans[epoch]
+                del self._plans[min(self._plans, key=lambda known: (abs(known - variant) == 1, known))]
+            self._plans[variant] = self._make_plan(variant)
+        return self._plans[variant]
 
-    def _epoch_size(self, epoch: int) -> int:
-        size = len(self.plan(epoch))
-        if not size:
+    def _make_plan(self, epoch: int) -> InstancePlan:
+        plan = join_plans(
+            [
+                plan_epoch(
+                    self.shards.sentence_offsets,
+                    documents,
+                    max_length=self.law.max_length,
+                    short_seq_prob=self.law.short_seq_prob,
+                    sentence=self.law.sentence,
+                    seed=self.law.seed,
+                    epoch=epoch,
+                    repetition=number,
+                )
+                for number, documents in enumerate(self.mixture.repetitions(seed=self.law.seed, epoch=epoch))
+                if len(documents) or not number
+            ]
+        )
+        if not len(plan):
             raise DataError("the text is too short for a single example", hint="give more text in data.path")
-        return size
+        return plan
+
+    @property
+    def epoch_size(self) -> int:
+        """Places of every epoch: as many as the first one has examples.
+
+        Each epoch is cut anew into a few more or fewer. With places for all alike, where a step begins is known without
+        cutting the epochs before it.
+        """
+        if self._size is None:
+            self._size = len(self.plan(0))
+        return self._size
+
+    def _places(self, _epoch: int) -> int:
+        return self.epoch_size
 
     def epoch_of_step(self, step: int) -> int:
         """Epoch in which a step begins."""
@@ -172,7 +203,9 @@ class PretrainingSource:
     def take(self, start: int, count: int) -> Packed:
         """Examples of the shuffled stream from a position on, not yet masked."""
         runs = self._stream.take(start, count)
-        return join_packed([pack(self.shards, self.plan(epoch), numbers, self.law, epoch) for epoch, numbers in runs])
+        return join_packed(
+            [pack(self.shards, self.plan(epoch), numbers, self.law, self.law.variant(epoch)) for epoch, numbers in runs]
+        )
 
 
 def held_out_batches(

@@ -31,18 +31,24 @@ class ExampleStream:
     """The endless stream of examples.
 
     Args:
-        epoch_size: examples of an epoch; they may differ, as pretraining cuts its text anew in every epoch.
+        epoch_size: examples of an epoch.
         seed: of the order.
+        drawn_size: examples that there are to draw from in an epoch, if that may differ from the places it has: the
+            first in their random order fill the places, and if they are too few, again from the first on.
     """
 
     epoch_size: Callable[[int], int]
     seed: int
+    drawn_size: Callable[[int], int] | None = None
     _starts: list[int] = field(default_factory=lambda: [0], repr=False)
     _permutation: tuple[int, np.ndarray] | None = field(default=None, repr=False)
 
     def _order(self, epoch: int) -> np.ndarray:
         if self._permutation is None or self._permutation[0] != epoch:
-            self._permutation = (epoch, epoch_permutation(self.epoch_size(epoch), seed=self.seed, epoch=epoch))
+            size = self.epoch_size(epoch)
+            there = size if self.drawn_size is None else self.drawn_size(epoch)
+            order = np.resize(epoch_permutation(there, seed=self.seed, epoch=epoch), size)
+            self._permutation = (epoch, order)
         return self._permutation[1]
 
     def epoch_of(self, position: int) -> tuple[int, int]:

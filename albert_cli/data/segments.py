@@ -21,7 +21,7 @@ Shapes: N examples, U units (sentences, or parts of too long ones), D documents.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -72,6 +72,7 @@ def plan_epoch(
     sentence: SentenceTask,
     seed: int,
     epoch: int,
+    repetition: int = 0,
 ) -> InstancePlan:
     """Cut documents into examples.
 
@@ -83,15 +84,24 @@ def plan_epoch(
         sentence: what to make of the order of segments.
         seed: of the run.
         epoch: from 0; each epoch cuts anew.
+        repetition: of documents that are seen several times in an epoch; each cuts anew.
 
     Returns:
         The examples in the order of the text; shuffling is the sampler's affair.
     """
-    law = _Law(max_length - (2 if sentence == "none" else 3), short_seq_prob, sentence, seed, epoch)
+    room = max_length - (2 if sentence == "none" else 3)
+    law = _Law(room, short_seq_prob, sentence, seed, epoch, f" {repetition}" if repetition else "")
     blocks = _blocks(sentence_offsets, documents)
     parts = [_cut_block(block, sentence_offsets, documents, law) for block in blocks]
     if not parts:
         raise DataError("no documents to make examples of", hint="check data.path, data.limit and data.held_out")
+    return join_plans(parts)
+
+
+def join_plans(parts: Sequence[InstancePlan]) -> InstancePlan:
+    """Examples of several plans, one after another."""
+    if len(parts) == 1:
+        return parts[0]
     names = [f.name for f in fields(InstancePlan) if f.name != "dropped"]
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return InstancePlan(**columns, dropped=sum(part.dropped for part in parts))
@@ -106,10 +116,11 @@ class _Law:
     task: SentenceTask
     seed: int
     epoch: int
+    again: str = ""
 
     def bits(self, purpose: str, places: np.ndarray) -> np.ndarray:
         """Random bits for places (token offsets) of the corpus, (n,) uint64."""
-        return draw(stream_key(self.seed, self.epoch, f"segments/{purpose}"), places)
+        return draw(stream_key(self.seed, self.epoch, f"segments{self.again}/{purpose}"), places)
 
     def coin(self, purpose: str, places: np.ndarray) -> np.ndarray:
         """Numbers in [0, 1) for places of the corpus."""
@@ -280,7 +291,7 @@ def _shorten(pair: np.ndarray, place: np.ndarray, law: _Law) -> np.ndarray:
     front = np.zeros_like(removed)
     long = np.flatnonzero(excess)
     for segment in range(2):
-        key = stream_key(law.seed, law.epoch, f"segments/front {segment}")
+        key = stream_key(law.seed, law.epoch, f"segments{law.again}/front {segment}")
         front[segment, long] = heads(key, place[long], removed[segment, long])
     shortened: np.ndarray = pair + np.stack([front, front - removed])
     return shortened
