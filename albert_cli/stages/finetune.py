@@ -22,7 +22,7 @@ from albert_cli.stages.finish import finish_run
 from albert_cli.stages.follow import Measured, Window
 from albert_cli.stages.official import final_scores, load_metrics
 from albert_cli.stages.optimisation import TrainPlan, plan_training
-from albert_cli.stages.plan_report import say_plan
+from albert_cli.stages.plan_report import best_rule, say_plan
 from albert_cli.stages.seeds import run_seeds
 from albert_cli.stages.session import Session, open_session, start_processes
 from albert_cli.stages.tasks.open import open_task
@@ -69,6 +69,10 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     on_gpu = accelerator.device.type == "cuda"
     plan = plan_training(recipe.train, epoch_size=len(train_examples), world_size=world, on_gpu=on_gpu)
     say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=len(train_examples))
+    split, metric = task.dev_splits[0], task.best_metric
+    higher = metric not in task.smaller_is_better
+    rule = best_rule(recipe.train, plan, split=split, metric=metric, higher_is_better=higher)
+    talk.say(f"best checkpoint: {rule}")
     if options.dry_run:
         return {"command": "finetune", "dry_run": True, "max_steps": plan.max_steps}
     with open_session(loaded, options, talk=talk, accelerator=accelerator) as session:
@@ -77,7 +81,9 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
             now = attempts.recipe
             if now.seed != recipe.seed:
                 assembled = build_model(now, task.model_class, tokenizer=tokenizer, labels=task.head_fields())
-            work = _work(session, now, assembled, tokenizer, task, encoded, plan, gives_up=attempts.may_begin_anew)
+            work = _work(
+                session, now, assembled, tokenizer, task, encoded, plan, rule, gives_up=attempts.may_begin_anew
+            )
             trained = run_training(session, now, work)
             if not attempts.begin_anew(trained.course):
                 return _finish(session, work, assembled, trained, task, encoded, metrics)
@@ -91,6 +97,7 @@ def _work(
     task: Task,
     encoded: dict[str, Examples],
     plan: TrainPlan,
+    rule: str,
     *,
     gives_up: bool,
 ) -> Work:
@@ -117,6 +124,7 @@ def _work(
         measure=lambda answers: _measured(task, dev, answers),
         higher_is_better=task.best_metric not in task.smaller_is_better,
         train_line=_train_line,
+        rule=rule,
         gives_up=gives_up,
     )
 

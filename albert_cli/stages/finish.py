@@ -68,6 +68,7 @@ def _write(
         "recipe": session.loaded.name,
         "steps": trained.course.step,
         "best step": trained.course.best_step,
+        **({"best by": work.rule} if work.rule is not None else {}),
         "effective batch": work.plan.effective_batch,
         "learning rate": work.plan.learning_rate,
         "seed": recipe.seed,

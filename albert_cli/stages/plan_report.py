@@ -7,7 +7,6 @@ from albert_cli.report.console import Talk
 from albert_cli.stages.assemble import Assembled
 from albert_cli.stages.optimisation import TrainPlan
 
-
 # Width from which users of the second release report runs that collapse, and the rate below which they do not.
 _FRAGILE_FROM, _SAFE_RATE = 1024, 1e-5
 
@@ -32,9 +31,12 @@ def say_plan(
     talk.say(
         f"batch: {plan.effective_batch} = {plan.batch_size} x {plan.accumulate} micro-batches x {world_size} processes"
     )
+    rate = f"{plan.learning_rate:.3g}"
+    if train.learning_rate_for_batch not in (None, plan.effective_batch):
+        rate += f" ({train.learning_rate:.3g} is for a batch of {train.learning_rate_for_batch:,})"
     talk.say(
         f"steps: {plan.max_steps:,} ({plan.max_steps / plan.steps_per_epoch:.2f} passes over {examples:,} examples), "
-        f"{train.optimizer} at {plan.learning_rate:.3g} after {train.warmup_steps:,} steps of warm-up, "
+        f"{train.optimizer} at {rate} after {train.warmup_steps:,} steps of warm-up, "
         f"{train.schedule} decay"
     )
     is_fragile = isinstance(train, FinetuneTrain) and assembled.start and config.hidden_size >= _FRAGILE_FROM
@@ -43,3 +45,12 @@ def say_plan(
             f"note: large and bigger models may collapse above {_SAFE_RATE:g}; "
             "--set train.learning_rate=1e-5, or --set train.restarts=2"
         )
+
+
+def best_rule(train: Train, plan: TrainPlan, *, split: str, metric: str, higher_is_better: bool) -> str:
+    """How the best checkpoint is chosen, in words."""
+    which = "highest" if higher_is_better else "lowest"
+    rule = f"the {which} {metric} on {split}, measured every {plan.eval_every:,} steps; of equals the first"
+    if train.early_stop is not None:
+        rule += f"; training stops after {train.early_stop} evaluations without a better one"
+    return rule

@@ -13,8 +13,10 @@ import torch
 
 from albert_cli.data.batching import PackedBatch
 from albert_cli.errors import CheckpointError
+from albert_cli.files.checksum import verify_manifest
 from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe
+from albert_cli.recipe.training import PretrainTrain
 from albert_cli.report.progress import Progress
 from albert_cli.stages.follow import Course, Follower, Measured, Window, course_from
 from albert_cli.stages.optimisation import TrainPlan, build_optimizer, build_schedule
@@ -23,11 +25,15 @@ from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.checkpoint import (
     TrainState,
     find_checkpoint,
+    forget_later,
+    list_checkpoints,
     load_checkpoint,
     on_main_process,
     save_checkpoint,
+    step_of,
 )
 from albert_cli.training.device import resolve_attention
+from albert_cli.training.guards import Guard
 from albert_cli.training.loading import Indexed
 from albert_cli.training.loop import train
 from albert_cli.training.objectives import Objective
@@ -49,6 +55,7 @@ class Work:
         measure: what the result says, and the score that picks the best checkpoint.
         higher_is_better: direction of that score.
         train_line: values of a line of metrics.jsonl from the sums of a log interval.
+        rule: how the best checkpoint is chosen, in words; None where the last one counts.
         gives_up: whether to end half-way when every evaluation found the model collapsed.
     """
 
@@ -62,6 +69,7 @@ class Work:
     measure: Callable[[Any], Measured]
     higher_is_better: bool
     train_line: Callable[[Window], dict[str, float]]
+    rule: str | None = None
     gives_up: bool = False
 
 
@@ -72,10 +80,12 @@ class Trained:
     Attributes:
         course: where it ended and what was best; the model holds the best weights now.
         seconds: time of this part of the run, evaluations and checkpoints included.
+        guard: how often it went back, and what it left out.
     """
 
     course: Course
     seconds: float
+    guard: Guard
 
 
 def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work: Work) -> Trained:
@@ -90,8 +100,10 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
     kind = resolve_attention(recipe.runtime.attention, device=accelerator.device, precision=recipe.runtime.precision)
     work.model.set_attention(kind)
     optimizer = build_optimizer(work.model, recipe.train, learning_rate=plan.learning_rate)
-    course = _resume(session, work, optimizer) if session.options.resume else Course()
-    save = _saver(session, recipe, work, optimizer, course)
+    guard = _guard(recipe)
+    course = _resume(session, work, optimizer, guard) if session.options.resume else Course()
+    guard.restore = _restorer(session, work, optimizer, course, guard)
+    save = _saver(session, recipe, work, optimizer, course, guard)
     follower = Follower(
         session=session,
         course=course,
@@ -122,6 +134,7 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
                     eval_every=plan.eval_every if work.evaluate is not None else None,
                     save_every=plan.save_every,
                     evaluate_first=course.evaluation_due,
+                    guard=guard,
                     stop=session.stop,
                     max_seconds=_seconds_left(session, recipe.train.max_hours),
                     workers=recipe.runtime.workers,
@@ -131,7 +144,7 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
     accelerator.wait_for_everyone()
     chosen = "last" if work.evaluate is None else "best"
     load_checkpoint(session.run.checkpoints_path / chosen, model=work.model)
-    return Trained(course, time.monotonic() - began)
+    return Trained(course, time.monotonic() - began, guard)
 
 
 def _seconds_left(session: Session, max_hours: float | None) -> float:
@@ -152,7 +165,7 @@ def save_model_files(folder: Path, model: AlbertPreTrainedModel, tokenizer: Albe
     tokenizer.save_pretrained(folder)
 
 
-def _resume(session: Session, work: Work, optimizer: torch.optim.Optimizer) -> Course:
+def _resume(session: Session, work: Work, optimizer: torch.optim.Optimizer, guard: Guard) -> Course:
     found = find_checkpoint(session.run.checkpoints_path)
     for path, problem in found.skipped:
         session.talk.warn(f"checkpoint {path.name} is damaged ({problem}); the one before it is used")
@@ -171,8 +184,47 @@ def _resume(session: Session, work: Work, optimizer: torch.optim.Optimizer) -> C
             hint="restore the files, or start anew with another --out",
         )
     session.run.drop_metrics_after(state.step)
+    guard.take_up(state.extra.get("guard", {}))
     session.talk.say(f"continuing after step {state.step}")
     return course_from(state.extra["course"])
+
+
+def _guard(recipe: PretrainRecipe | FinetuneRecipe) -> Guard:
+    """What to look out for; fine-tuning gives up at the first fault, its runs are short."""
+    train = recipe.train
+    return Guard(spike=train.spike, most=train.rollbacks) if isinstance(train, PretrainTrain) else Guard()
+
+
+def _restorer(
+    session: Session, work: Work, optimizer: torch.optim.Optimizer, course: Course, guard: Guard
+) -> Callable[[int | None], int | None]:
+    """A function that brings back an earlier checkpoint; all processes call it. See `guards.Guard`."""
+
+    def restore(before: int | None) -> int | None:
+        chosen = on_main_process(session.accelerator, lambda: _earlier(session.run.checkpoints_path, before))
+        if chosen is None:
+            return None
+        state = load_checkpoint(
+            Path(chosen), model=work.model, optimizer=optimizer, scaler=session.accelerator.scaler
+        )
+        for name, value in vars(course_from(state.extra["course"])).items():
+            setattr(course, name, value)
+        guard.recent = list(state.extra.get("guard", {}).get("recent", []))
+        session.run.drop_metrics_after(state.step)
+        return state.step
+
+    return restore
+
+
+def _earlier(folder: Path, before: int | None) -> str | None:
+    """The newest sound checkpoint of before a step, or the newest at all; those made after it are removed."""
+    sound = [path for path in list_checkpoints(folder) if verify_manifest(path) is None]
+    older = [path for path in sound if before is None or step_of(path) < before]
+    chosen = (older or sound or [None])[-1]
+    if chosen is None:
+        return None
+    forget_later(folder, chosen)
+    return str(chosen)
 
 
 def _saver(
@@ -181,6 +233,7 @@ def _saver(
     work: Work,
     optimizer: torch.optim.Optimizer,
     course: Course,
+    guard: Guard,
 ) -> Callable[[bool], None]:
     """A function that saves a checkpoint; all processes call it."""
 
@@ -192,7 +245,7 @@ def _saver(
             best_step=course.best_step,
             data_fingerprint=work.data_fingerprint,
             versions={"torch": torch.__version__},
-            extra={"course": asdict(course)},
+            extra={"course": asdict(course), "guard": guard.state()},
         )
         return save_checkpoint(
             session.run.checkpoints_path,
