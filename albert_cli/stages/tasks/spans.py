@@ -37,7 +37,7 @@ from albert_cli.training.evaluation import Evaluation
 from albert_cli.training.objectives import Objective
 from albert_cli.training.objectives_spans import BeamObjective, SpanObjective
 
-ROLES = ("question", "context", "answers", "answer_start", "id", "title")
+ROLES = ("question", "context", "answers", "answer_start", "id")
 NO_ANSWER = "(no answer)"
 _TEXT_SHOWN = 300
 _BEFORE_ANSWER = 120  # characters of the text shown before a right answer
