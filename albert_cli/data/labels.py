@@ -44,7 +44,7 @@ def find_label_names(tables: Sequence[RawTable], column: str, *, kind: str) -> t
     for table in tables:
         for row, value in enumerate(table.columns[column]):
             for label in _label_list(value) if kind == "multi-label" else [value]:
-                if label is not None:
+                if label is not None and label != "":
                     names[_name_of(label, types, place=table.place(row))] = None
         rows += table.num_rows
     source = safe_line(tables[0].source)
