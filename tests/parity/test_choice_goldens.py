@@ -1,0 +1,72 @@
+"""The original's RACE reader and features, and the real files: every one is read, with the numbers of its source."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from albert_cli.data.choice_features import encode_choices, question_texts
+from albert_cli.data.questions import Question, question_dataset
+from albert_cli.data.race_files import questions_of_passage
+from albert_cli.data.tasks.race import load_choices
+
+pytestmark = pytest.mark.shared
+
+
+def test_features_of_the_original(shared_dir):
+    from albert_cli.tokenization.tokenizer import AlbertTokenizer
+
+    tokenizer = AlbertTokenizer(str(shared_dir / "goldens/E_data/spiece.model"), algorithm="original")
+    golden = json.loads((shared_dir / "goldens/G_squad/features_race.json").read_text())
+    compared = 0
+    for example in golden:
+        question = Question(example["context"], "", tuple(example["endings"]), example.get("label_id", 0))
+        lengths = {"max_length": example["max_seq_length"], "max_qa_length": example["max_qa_length"]}
+        encoded = encode_choices(question_dataset([question]), tokenizer, **lengths)
+        batch = encoded.pack(np.array([0]), with_labels=True)
+        if "error" in example:  # where the original gives up, the question is cut to what there is room for
+            assert max(batch.lengths) == example["max_seq_length"]
+            continue
+        compared += 1
+        sizes = [sum(mask) for mask in example["input_mask"]]
+        assert list(batch.lengths) == sizes
+        for name, values in (("input_ids", batch.input_ids), ("segment_ids", batch.token_type_ids)):
+            expected = [number for row, size in zip(example[name], sizes, strict=True) for number in row[:size]]
+            assert values.tolist() == expected
+        assert batch.targets["labels"].tolist() == [example["label_id"]]
+    assert compared == 5
+
+
+def test_texts_of_the_original_reader(shared_dir):
+    """It cleans the text before it joins the parts; our tokenizer cleans what is joined."""
+    from albert_cli.tokenization.normalize import CleaningRules, clean
+
+    golden = json.loads((shared_dir / "goldens/G_squad/race_reader.json").read_text())
+    rules = CleaningRules(as_transformers=False)
+    ours = []
+    for level in ("high", "middle"):
+        for one in questions_of_passage(golden["source"][level], place="golden", subset=level, needs_label=True):
+            first, seconds = question_texts(one.context, one.question, one.choices, fills_blanks=True)
+            ours.append((clean(first, rules), [clean(second, rules) for second in seconds], one.label))
+    examples = golden["examples"]["high_only=False middle_only=False"]
+    assert ours == [(one["context"], one["endings"], one["label"]) for one in examples]
+
+
+def test_every_file_is_read_with_the_rows_of_its_source(shared_dir):
+    race = load_choices(path=shared_dir / "data/race/RACE-train-dev.tar.gz")
+    assert {name: len(rows) for name, rows in race.splits.items()} == {"train": 87866, "dev": 4887}
+    parts = {name: rows.select_columns(["subset"])[:]["subset"] for name, rows in race.splits.items()}
+    counted = {name: (found.count("middle"), found.count("high")) for name, found in parts.items()}
+    assert counted == {"train": (25421, 62445), "dev": (1436, 3451)}
+    sample = load_choices(path=shared_dir / "data/race/sample").splits["dev"]
+    by_id = {row["id"]: row for row in race.splits["dev"]}
+    assert len(by_id) == 4887
+    assert len(sample) == 218
+    assert all({**by_id[row["id"]], "idx": 0} == {**row, "idx": 0} for row in sample)
+    for name, rows in (("swag-500", 500), ("hellaswag-1000", 1000)):
+        found = load_choices(path=shared_dir / f"data/multiple_choice/{name}.jsonl")
+        assert sum(map(len, found.splits.values())) == rows
+        assert all(0 <= row["label"] < len(row["choices"]) == 4 for row in found.splits["dev"])
+    assert sum(map(len, load_choices(path=shared_dir / "data/hf_samples/swag/sample.json").splits.values())) == 10
