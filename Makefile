@@ -27,7 +27,7 @@ endif
 endif
 
 .PHONY: help setup demo demo-tiny test lint types checks docs bench smoke smoke-glue smoke-squad smoke-squad2 \
-	smoke-race smoke-ner smoke-pretrain faults audit peers ci ci-full clean
+	smoke-race smoke-ner smoke-pretrain faults audit peers peers-check ci ci-full clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-48s %s\n", $$1, $$2}'
@@ -105,6 +105,14 @@ peers: .venv-peer457/.ready ## Environment of transformers 4.57 for comparisons 
 .venv-peer457/.ready: constraints-peer457.txt
 	@rm -rf .venv-peer457 && $(PYTHON) -m venv .venv-peer457
 	@.venv-peer457/bin/python -m pip install -qq --disable-pip-version-check -r constraints-peer457.txt
+	@touch $@
+
+peers-check: $(STAMP) .venv-peer-frameworks/.ready ## TensorFlow, Flax and transformers 4.57 read what albert convert writes
+	$(RUN) tests/peers/check_conversions.py .venv-peer-frameworks/bin/python
+
+.venv-peer-frameworks/.ready: constraints-peer-frameworks.txt
+	@rm -rf .venv-peer-frameworks && $(PYTHON) -m venv .venv-peer-frameworks
+	@.venv-peer-frameworks/bin/python -m pip install -qq --disable-pip-version-check -r constraints-peer-frameworks.txt
 	@touch $@
 
 ci: setup ## What .ci/run runs: checks, tests, two smoke runs, the tiny demo
