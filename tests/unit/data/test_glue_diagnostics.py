@@ -11,7 +11,7 @@ from task_files import write
 from albert_cli.data.tasks.load import load_task
 from albert_cli.errors import DataError
 
-MNLI = "index\tsentence1\tsentence2\tgold_label\n0\tRain.\tIt is wet.\tentailment\n1\tRain.\tIt is dry.\tcontradiction\n"
+MNLI = "index\tsentence1\tsentence2\tgold_label\n0\tRain.\tA wet day.\tentailment\n1\tRain.\tDry.\tcontradiction\n"
 AX = "index\tsentence1\tsentence2\n0\tThe cat sat.\tThe cat stood.\n1\tA.\tB.\n2\tC.\tD.\n"
 
 
