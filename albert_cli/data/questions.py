@@ -130,16 +130,8 @@ def read_label(value: Any, choices: Sequence[str], *, place: str, names: Sequenc
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = str(value).strip()
-    number: int | None = None
-    if isinstance(value, bool | list | dict):
-        number = None
-    elif text in names:
-        number = list(names).index(text)
-    elif text.isascii() and text.isdigit():
-        number = int(text)
-    elif len(text) == 1 and "A" <= text.upper() <= "Z":
-        number = ord(text.upper()) - ord("A")
-    elif list(choices).count(text) == 1:
+    number = None if isinstance(value, bool | list | dict) else _counted(text, names)
+    if isinstance(value, str) and (number is None or number >= len(choices)) and list(choices).count(text) == 1:
         number = list(choices).index(text)
     if number is None or number >= len(choices):
         last = len(choices) - 1
@@ -149,6 +141,15 @@ def read_label(value: Any, choices: Sequence[str], *, place: str, names: Sequenc
             hint=f"a label is a number from 0 to {last}{letters}, or the text of the right choice",
         )
     return number
+
+
+def _counted(text: str, names: Sequence[str]) -> int | None:
+    """The number that a name, a number or a letter stands for; None for any other text."""
+    if text in names:
+        return list(names).index(text)
+    if text.isascii() and text.isdigit():
+        return int(text)
+    return ord(text.upper()) - ord("A") if len(text) == 1 and "A" <= text.upper() <= "Z" else None
 
 
 def encodable(text: str) -> str:

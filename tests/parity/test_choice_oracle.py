@@ -1,4 +1,4 @@
-"""Fifty steps over questions with choices against installed transformers and torch's own AdamW; scikit-learn's accuracy."""
+"""Fifty steps over questions with choices against transformers and AdamW of torch; accuracy of scikit-learn."""
 
 from __future__ import annotations
 
