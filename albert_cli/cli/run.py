@@ -17,7 +17,7 @@ TextsArgument = Annotated[
 ]
 TaskOption = Annotated[
     str | None,
-    typer.Option("--task", metavar="TASK", help="fill-mask, text-classification, multiple-choice, sentence-order, ..."),
+    typer.Option("--task", metavar="TASK", help="fill-mask, text-classification, token-classification (ner), ..."),
 ]
 ModelOption = Annotated[
     str | None,
@@ -48,6 +48,12 @@ PoolingOption = Annotated[
     Literal["none", "cls", "mean"] | None,
     typer.Option("--pooling", help="One vector per text, or none: one per token (feature-extraction)."),
 ]
+AggregationOption = Annotated[
+    Literal["none", "simple", "first", "average", "max"] | None,
+    typer.Option(
+        "--aggregation", help="How tags of pieces are joined (token-classification; first).", show_default=False
+    ),
+]
 
 
 def run(
@@ -63,6 +69,7 @@ def run(
     top_k: TopKOption = None,
     targets: TargetsOption = None,
     pooling: PoolingOption = None,
+    aggregation: AggregationOption = None,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     threads: ThreadsOption = None,
@@ -75,7 +82,10 @@ def run(
     if texts and input_ is not None:
         raise UsageError("TEXT and --input exclude each other (albert run)", hint="give one of them")
     checked_task = check_task(task)
-    check_task_options(checked_task, {"--top-k": top_k, "--targets": targets, "--pooling": pooling})
+    check_task_options(
+        checked_task,
+        {"--top-k": top_k, "--targets": targets, "--pooling": pooling, "--aggregation": aggregation},
+    )
     request = RunRequest(
         task=checked_task,
         model=choose_model(model, quiet=quiet),
@@ -92,6 +102,7 @@ def run(
         top_k=top_k,
         targets=tuple(word.strip() for word in targets.split(",")) if targets else (),
         pooling=pooling or "none",
+        aggregation=aggregation,
         quiet=quiet,
         debug=debug,
     )
@@ -104,18 +115,20 @@ OPTION_TASKS = {
     "--top-k": ("fill-mask", "text-classification"),
     "--targets": ("fill-mask",),
     "--pooling": ("feature-extraction",),
+    "--aggregation": ("token-classification",),
 }
 
 
 def check_task(task: str | None) -> str:
-    """Return a task that exists.
+    """Return a task that exists, under its own name (``ner`` is token-classification).
 
     Raises:
         UsageError: none was named, or one that does not exist.
     """
     from albert_cli.recipe.problems import nearest
-    from albert_cli.recipe.requests import RUN_TASKS
+    from albert_cli.recipe.requests import RUN_ALIASES, RUN_TASKS
 
+    task = RUN_ALIASES.get(task or "", task)
     listed = f"--task is one of {', '.join(RUN_TASKS)}"
     if task is None:
         raise UsageError("no task named (albert run)", hint=listed)

@@ -14,12 +14,14 @@ from albert_cli.models.albert import AlbertModel
 from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.heads_language import AlbertForMaskedLM, AlbertForPreTraining
 from albert_cli.models.heads_sequence import AlbertForMultipleChoice, AlbertForSequenceClassification
+from albert_cli.models.heads_token import AlbertForTokenClassification
 from albert_cli.models.pretrained import LoadReport, load_pretrained
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 MODEL_CLASSES: dict[str, type[AlbertPreTrainedModel]] = {
     "fill-mask": AlbertForMaskedLM,
     "text-classification": AlbertForSequenceClassification,
+    "token-classification": AlbertForTokenClassification,
     "multiple-choice": AlbertForMultipleChoice,
     "sentence-order": AlbertForPreTraining,
     "feature-extraction": AlbertModel,
@@ -27,6 +29,7 @@ MODEL_CLASSES: dict[str, type[AlbertPreTrainedModel]] = {
 _REMEDIES = {
     "fill-mask": "use a pretrained model, or train one with `albert pretrain`",
     "text-classification": "train the classifier with `albert finetune`, or name a model that has one",
+    "token-classification": "train it with `albert finetune ner` or `albert finetune own/token-classification`",
     "multiple-choice": "train it with `albert finetune race` or `albert finetune own/multiple-choice`",
     "sentence-order": "use a model of `albert pretrain`; released files often left this head out",
     "feature-extraction": "check that the directory holds a whole model",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
+from albert_cli.data.tag_features import DEFAULT_OVERLAP
 from albert_cli.errors import DataError, UsageError
 from albert_cli.inference.choice_records import query_from_record
 from albert_cli.inference.device import Compute, choose_device
@@ -20,13 +21,16 @@ from albert_cli.inference.queries import Answer, Query, Refusal, Task
 from albert_cli.inference.sentence_order import SentenceOrder
 from albert_cli.inference.stream import BATCH_LINES
 from albert_cli.inference.text_classification import TextClassification
+from albert_cli.inference.token_classification import Aggregation, TokenClassification
 from albert_cli.models.base import AlbertPreTrainedModel
+from albert_cli.recipe.requests import AGGREGATIONS
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
-_ALIASES = {"sentiment-analysis": "text-classification"}
+_ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
 _PARAMETERS = {
     "fill-mask": ("top_k", "targets", "tokenizer_kwargs"),
     "text-classification": ("top_k", "function_to_apply", "truncation", "max_length", "padding"),
+    "token-classification": ("aggregation_strategy", "ignore_labels", "stride"),
     "multiple-choice": (),
     "sentence-order": (),
     "feature-extraction": ("return_tensors", "truncation", "tokenize_kwargs"),
@@ -49,8 +53,8 @@ def pipeline(
     """Make a callable that answers texts as the `transformers` pipeline of that task does.
 
     Args:
-        task: fill-mask, text-classification (= sentiment-analysis), feature-extraction, or our own multiple-choice and
-            sentence-order.
+        task: fill-mask, text-classification (= sentiment-analysis), token-classification (= ner), feature-extraction,
+            or our own multiple-choice and sentence-order.
         model: directory, run directory or hub id, or a loaded model of the task's class.
         tokenizer: another than the model's; required with a loaded model.
         dtype: type of the weights; None takes the file's.
@@ -60,6 +64,8 @@ def pipeline(
         batch_size: texts of a list that are computed at once; the answers do not depend on it.
         parameters: defaults of the call's parameters. fill-mask: ``top_k``, ``targets``, ``tokenizer_kwargs``.
             text-classification: ``top_k`` (None gives all), ``function_to_apply``, ``truncation``, ``max_length``.
+            token-classification: ``aggregation_strategy`` (none), ``ignore_labels``, ``stride`` (tokens that the
+            windows of a long text share).
             feature-extraction: ``return_tensors``, ``truncation``, ``tokenize_kwargs``.
 
     Raises:
@@ -173,11 +179,30 @@ def _build(task: str, loaded: Loaded, compute: Compute, settings: Mapping[str, A
             function=None if function is None else str(function).lower(),  # type: ignore[arg-type]
             truncates=truncates,
         )
+    if task == "token-classification":
+        return _token_classification(loaded, compute, settings)
     if task == "multiple-choice":
         return MultipleChoice(model, tokenizer, compute=compute, max_length=limit)
     if task == "sentence-order":
         return SentenceOrder(model, tokenizer, compute=compute, max_length=limit)
     return FeatureExtraction(model, tokenizer, compute=compute, max_length=limit, truncates=truncates)
+
+
+def _token_classification(loaded: Loaded, compute: Compute, settings: Mapping[str, Any]) -> TokenClassification:
+    aggregation, ignored = settings.get("aggregation_strategy", "none"), settings.get("ignore_labels")
+    aggregation = str(getattr(aggregation, "value", aggregation)).lower()  # their enumeration, too
+    if aggregation not in AGGREGATIONS:
+        raise UsageError(f"no aggregation_strategy {aggregation!r}", hint=f"there are: {', '.join(AGGREGATIONS)}")
+    stride = settings.get("stride")
+    return TokenClassification(
+        loaded.model,
+        loaded.tokenizer,
+        compute=compute,
+        max_length=loaded.max_length,
+        aggregation=cast(Aggregation, aggregation),
+        ignored=("O",) if ignored is None else tuple(ignored),
+        overlap=DEFAULT_OVERLAP if stride is None else int(stride),
+    )
 
 
 def _load(

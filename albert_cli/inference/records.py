@@ -17,11 +17,15 @@ from albert_cli.inference.queries import Query, Refusal
 ARGUMENTS = {
     "fill-mask": ("text",),
     "text-classification": ("text", "text_pair"),
+    "token-classification": ("text",),
+    "question-answering": ("question", "context"),
     "multiple-choice": ("context", "question", "choices"),
     "sentence-order": ("text", "text_pair"),
     "feature-extraction": ("text",),
 }
-"""What each task takes, in the order of columns."""
+"""What each task takes, in the order of columns; the first is the query's text, the second its pair."""
+
+_OPTIONAL = frozenset({"text_pair"})
 
 _SUFFIXES = {".tsv": "tsv", ".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -37,26 +41,25 @@ class Reader(Protocol):
         """Take the end of the input; what was left open is refused."""
 
 
-def reader_for(format_: str, task: str, *, column: str | None = None) -> Reader:
+def reader_for(format_: str, task: str, *, column: str | None = None, arguments: Sequence[str] | None = None) -> Reader:
     """Return the reader of a format.
 
     Args:
         format_: infer, text, tsv, jsonl or csv.
         task: a key of `ARGUMENTS`.
         column: ``--column`` as typed, or None.
+        arguments: what the lines hold, where that is less than the task takes.
 
     Raises:
         UsageError: columns that the task or the format does not have.
     """
-    arguments = ARGUMENTS[task]
+    arguments = ARGUMENTS[task] if arguments is None else arguments
     columns = None if column is None else parse_columns(column, arguments)
     if format_ == "text":
         if columns:
             raise UsageError("--column has no meaning for --format text", hint="use tsv, csv, jsonl or json")
-        if task == "sentence-order":
-            raise UsageError(
-                "sentence-order compares two texts, and a line of --format text is one", hint="use tsv or jsonl"
-            )
+        if task == "sentence-order" or len([name for name in arguments if name not in _OPTIONAL]) > 1:
+            raise UsageError(f"{task} takes two texts, and a line of --format text is one", hint="use tsv or jsonl")
         return TextReader()
     if format_ == "csv" or (format_ == "tsv" and columns):
         return TableReader("," if format_ == "csv" else "\t", arguments, columns)
@@ -90,8 +93,11 @@ def parse_columns(text: str, arguments: Sequence[str]) -> dict[str, str]:
                 hint=f"for example --column {','.join(f'{name}=NAME' for name in arguments)}",
             )
         columns[argument] = column
-    if "text" not in columns:
-        raise UsageError(f"--column {safe_line(text)!r} names no column for text", hint="add text=NAME")
+    for argument in arguments:
+        if argument not in columns and argument not in _OPTIONAL:
+            raise UsageError(
+                f"--column {safe_line(text)!r} names no column for {argument}", hint=f"add {argument}=NAME"
+            )
     return columns
 
 
@@ -105,7 +111,7 @@ def query_from_object(value: object, columns: Mapping[str, str]) -> Query | Refu
 
     Args:
         value: what JSON held.
-        columns: key of each argument.
+        columns: key of each argument, in the order of the task's.
     """
     if isinstance(value, str):
         return Query(clean_text(value))
@@ -118,9 +124,16 @@ def query_from_object(value: object, columns: Mapping[str, str]) -> Query | Refu
             given[argument] = clean_text(text)
         elif text is not None:
             return Refusal(f'"{key}" is not a string')
-    if "text" not in given:
-        return Refusal(f'no "{columns["text"]}" in the object')
-    return Query(given["text"], given.get("text_pair"))
+    for argument, key in columns.items():
+        if argument not in given and argument not in _OPTIONAL:
+            return Refusal(f'no "{key}" in the object')
+    return _query(given, list(columns))
+
+
+def _query(given: Mapping[str, str], arguments: Sequence[str]) -> Query:
+    """The first argument is the query's text, the second, if there is one, its pair."""
+    text, *pair = arguments
+    return Query(given[text], given.get(pair[0]) if pair else None)
 
 
 class TextReader:
@@ -147,7 +160,7 @@ class LineReader:
     def __init__(self, format_: str, arguments: Sequence[str], columns: Mapping[str, str] | None) -> None:
         self._format = format_
         self._arguments = arguments
-        self._columns = dict(columns) if columns else {name: name for name in arguments}
+        self._columns = _in_order(columns, arguments)
 
     def feed(self, line: str) -> Query | Refusal:
         """Take a line."""
@@ -169,7 +182,8 @@ class LineReader:
         """Nothing is ever left open."""
 
     def _split(self, line: str) -> Query | Refusal:
-        parts = clean_text(line).split("\t")
+        # A text to search may hold TABs of its own; a question does not.
+        parts = clean_text(line).split("\t", 1 if self._arguments == ARGUMENTS["question-answering"] else -1)
         if len(parts) > len(self._arguments):
             wanted = "a text and its pair" if len(self._arguments) > 1 else "one text (or name a column with --column)"
             return Refusal(f"{len(parts)} TAB-separated parts; the task takes {wanted}")
@@ -187,8 +201,9 @@ class TableReader:
 
     def __init__(self, delimiter: str, arguments: Sequence[str], columns: Mapping[str, str] | None) -> None:
         self._delimiter = delimiter
-        self._wanted = dict(columns) if columns else {name: name for name in arguments}
-        self._required = set(columns or {"text": ""})
+        self._arguments = arguments
+        self._wanted = _in_order(columns, arguments)
+        self._required = [name for name in self._wanted if columns or name not in _OPTIONAL]
         self._places: dict[str, int] | None = None
         self._open = ""
 
@@ -223,7 +238,7 @@ class TableReader:
         if len(cells) <= max(self._places.values()):
             return Refusal(f"{len(cells)} cells, but the heading has column {max(self._places.values()) + 1}")
         given = {argument: clean_text(cells[place]) for argument, place in self._places.items()}
-        return Query(given["text"], given.get("text_pair"))
+        return _query(given, self._arguments)
 
     def _read_heading(self, cells: list[str]) -> dict[str, int]:
         lacking = [self._wanted[argument] for argument in self._required if self._wanted[argument] not in cells]
@@ -231,18 +246,21 @@ class TableReader:
             there = safe_line(", ".join(cells))
             raise DataError(
                 f"no column {' or '.join(map(safe_line, lacking))} in the heading (it has: {there})",
-                hint="name the columns with --column text=NAME,text_pair=NAME",
+                hint=f"name the columns with --column {','.join(f'{name}=NAME' for name in self._arguments)}",
             )
         return {argument: cells.index(name) for argument, name in self._wanted.items() if name in cells}
 
 
-def read_json_document(data: bytes, task: str, *, column: str | None, place: str) -> list[Query | Refusal]:
-    """Read a whole JSON file: a list of objects or strings, or one of them.
+def read_json_document(
+    data: bytes, task: str, *, column: str | None, place: str, arguments: Sequence[str] | None = None
+) -> list[Query | Refusal]:
+    """Read a whole JSON file: a list of objects or strings, or one of them; arguments as `reader_for`.
 
     Raises:
         DataError: it is not JSON.
     """
-    columns = parse_columns(column, ARGUMENTS[task]) if column else {name: name for name in ARGUMENTS[task]}
+    arguments = ARGUMENTS[task] if arguments is None else arguments
+    columns = _in_order(parse_columns(column, arguments) if column else None, arguments)
     try:
         document = json.loads(data.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError) as error:
@@ -251,6 +269,13 @@ def read_json_document(data: bytes, task: str, *, column: str | None, place: str
         ) from error
     values: list[Any] = document if isinstance(document, list) else [document]
     return [query_from_object(value, columns) for value in values]
+
+
+def _in_order(columns: Mapping[str, str] | None, arguments: Sequence[str]) -> dict[str, str]:
+    """Column of each argument, in the order of the arguments; None takes the arguments' own names."""
+    if not columns:
+        return {name: name for name in arguments}
+    return {name: columns[name] for name in arguments if name in columns}
 
 
 def _json_object(line: str) -> dict[str, Any] | None:

@@ -80,6 +80,11 @@ def build_task(request: RunRequest, warn: Warn) -> Task:
         from albert_cli.inference.text_classification import TextClassification
 
         return TextClassification(loaded.model, loaded.tokenizer, top_k=request.top_k or 1, **common)
+    if request.task == "token-classification":
+        from albert_cli.inference.token_classification import DEFAULT_AGGREGATION, Aggregation, TokenClassification
+
+        aggregation = cast(Aggregation, request.aggregation or DEFAULT_AGGREGATION)
+        return TokenClassification(loaded.model, loaded.tokenizer, aggregation=aggregation, **common)
     if request.task == "multiple-choice":
         from albert_cli.inference.multiple_choice import MultipleChoice
 

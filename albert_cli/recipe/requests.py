@@ -5,8 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-RUN_TASKS = ("fill-mask", "text-classification", "multiple-choice", "sentence-order", "feature-extraction")
+RUN_TASKS = (
+    "fill-mask",
+    "text-classification",
+    "token-classification",
+    "multiple-choice",
+    "sentence-order",
+    "feature-extraction",
+)
 """Tasks of `albert run`."""
+
+RUN_ALIASES = {"ner": "token-classification"}
+"""Other names of tasks of `albert run`."""
 
 DEFAULT_MODEL = "albert/albert-base-v2"
 """Model of `albert run` when neither ``--model`` nor $ALBERT_MODEL names one."""
@@ -19,6 +29,9 @@ FORMATS = ("infer", "text", "tsv", "jsonl", "json", "csv")
 
 POOLINGS = ("none", "cls", "mean")
 """How `feature-extraction` makes a vector of a text; `none` gives one per token."""
+
+AGGREGATIONS = ("none", "simple", "first", "average", "max")
+"""How `token-classification` joins the tags of pieces; `none` gives every piece."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +121,7 @@ class RunRequest:
         top_k: results per input; None takes the task's default (fill-mask 5, text-classification 1).
         targets: words that fill-mask may answer; empty means all.
         pooling: one of `POOLINGS`.
+        aggregation: one of `AGGREGATIONS`; None takes `first`.
         quiet: no talk on stderr but warnings and errors.
         debug: the user wants tracebacks.
     """
@@ -127,5 +141,6 @@ class RunRequest:
     top_k: int | None = None
     targets: tuple[str, ...] = ()
     pooling: str = "none"
+    aggregation: str | None = None
     quiet: bool = False
     debug: bool = False
