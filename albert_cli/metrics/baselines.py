@@ -5,6 +5,7 @@ Shapes: V vocabulary, M predictions.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -72,6 +73,17 @@ def bag_of_words_accuracy(
         scores = prior_scores + word_scores[:, known].sum(axis=1)
         right += labels[int(scores.argmax())] == label
     return right / len(dev_labels)
+
+
+def bag_of_words_similarity(texts: Sequence[str], others: Sequence[str]) -> np.ndarray:
+    """(N,) float64, cosine of the word counts of N pairs of texts, lower-cased; 0 where one has no words."""
+    scores = np.zeros(len(texts))
+    for place, pair in enumerate(zip(texts, others, strict=True)):
+        first, second = (Counter(_WORD.findall(text.lower())) for text in pair)
+        lengths = math.prod(sum(count**2 for count in words.values()) for words in (first, second))
+        if lengths:
+            scores[place] = sum(count * second[word] for word, count in first.items()) / math.sqrt(lengths)
+    return scores
 
 
 def majority_accuracy(train_labels: Sequence[str], dev_labels: Sequence[str]) -> float:

@@ -25,6 +25,7 @@ from albert_cli.stages.optimisation import TrainPlan, plan_training
 from albert_cli.stages.plan_report import best_rule, say_plan
 from albert_cli.stages.seeds import run_seeds
 from albert_cli.stages.session import Session, open_session, start_processes
+from albert_cli.stages.tasks.facts import WordScored
 from albert_cli.stages.tasks.open import open_task
 from albert_cli.stages.tasks.protocol import Task, scored_examples
 from albert_cli.stages.tokenizers import load_tokenizer
@@ -185,8 +186,10 @@ def _finish(
     for found in scores:
         session.talk.say(f"{found.split}  {found.name}  {score_text(found)}  (n = {found.num_examples:,})")
     trivial = task.baseline(best_split)
-    if trivial is not None:
-        session.talk.say(f"{best_split}  {trivial.name}  {trivial.metric} {100 * trivial.value:.2f}")
+    words = task.word_baseline(best_split) if isinstance(task, WordScored) and session.talk.is_main else None
+    for known in (trivial, words):
+        if known is not None:
+            session.talk.say(f"{best_split}  {known.name}  {known.metric} {100 * known.value:.2f}")
     rows = {f"{name} rows": len(data) for name, data in task.splits.items()}
     result = {
         "scores": by_split(scores),
@@ -194,6 +197,7 @@ def _finish(
         "chosen_by": _chosen_by(work, task, scores),
         "smaller_is_better": sorted(task.smaller_is_better),
         "baseline": None if trivial is None else trivial.value,
+        "word_baseline": None if words is None else words.value,
         "seed": session.loaded.recipe.seed,
         "collapse": trained.course.collapse if trained.course.collapsed else None,
     }

@@ -13,6 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from albert_cli.stages.tasks.protocol import Baseline
+
 
 @dataclass(frozen=True)
 class Classes:
@@ -84,6 +86,15 @@ class Comparable(Protocol):
 
     def comparison(self, split: str, answers: Any) -> Comparison:
         """Predictions and right answers of a labelled split."""
+        ...
+
+
+@runtime_checkable
+class WordScored(Protocol):
+    """A task that counting words can answer, more or less."""
+
+    def word_baseline(self, split: str) -> Baseline | None:
+        """What words alone, without their order, score on a labelled split."""
         ...
 
 

@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 
 from albert_cli.data.tasks.spec import TaskSpec
+from albert_cli.metrics.baselines import bag_of_words_accuracy, bag_of_words_similarity
+from albert_cli.metrics.regression import pearson
 from albert_cli.stages.tasks.facts import Classes, Facts, word_counts
+from albert_cli.stages.tasks.protocol import Baseline
 
+_MOST_ROWS = 200_000  # to count words in; more take longer than the number is worth
 _LEAST_SHARE = 1e-7  # saved probabilities have six decimals
 
 
@@ -44,6 +48,32 @@ def text_facts(
     names = tuple(rows.features["label"].names)
     classes = Classes(names, labels.astype(np.int64), predictions.astype(np.int64))
     return Facts(lengths, right.astype(np.float64), "accuracy", sure, None if sure is None else right, classes)
+
+
+def word_baseline(spec: TaskSpec, train: Any, rows: Any) -> Baseline | None:
+    """What words alone score: naive Bayes for classes, the cosine of word counts for numbers of pairs.
+
+    Args:
+        spec: the task.
+        train: rows to count words in; None where there are none.
+        rows: labelled ones to score.
+    """
+    pairs = "text_pair" in rows.features
+    if spec.kind == "regression" and pairs:
+        texts = rows[:]
+        found = pearson(bag_of_words_similarity(texts["text"], texts["text_pair"]), np.asarray(texts["label"]))
+        return Baseline("similarity of the words of both texts", "pearson", float(found))
+    if spec.kind != "classification" or train is None or len(train) > _MOST_ROWS:
+        return None
+    value = bag_of_words_accuracy(*_bags(train), *_bags(rows))
+    return Baseline("naive Bayes on words", "accuracy", value)
+
+
+def _bags(rows: Any) -> tuple[list[str], list[str]]:
+    columns = rows[:]
+    seconds = columns.get("text_pair") or [""] * len(rows)
+    texts = [f"{first} {second}" for first, second in zip(columns["text"], seconds, strict=True)]
+    return texts, [str(label) for label in columns["label"]]
 
 
 def logits_of(spec: TaskSpec, shares: np.ndarray) -> np.ndarray:

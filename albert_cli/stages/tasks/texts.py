@@ -38,7 +38,7 @@ from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.card import Score
 from albert_cli.stages.tasks.facts import Comparison, Facts
 from albert_cli.stages.tasks.protocol import Answers, Baseline, Mistake, labels_of
-from albert_cli.stages.tasks.text_facts import logits_of, text_facts
+from albert_cli.stages.tasks.text_facts import logits_of, text_facts, word_baseline
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.evaluation import Evaluation
 from albert_cli.training.objectives import ClassificationObjective, Objective
@@ -200,6 +200,10 @@ class TextTask:
         if self.spec.kind != "classification":
             return None
         return Baseline("always the most frequent class", "accuracy", majority_share(self._labels(split)))
+
+    def word_baseline(self, split: str) -> Baseline | None:
+        """Naive Bayes on words, or the similarity of the words of both texts."""
+        return word_baseline(self.spec, self.splits.get("train"), self.splits[split])
 
     def records(self, split: str, answers: TextAnswers) -> list[dict[str, Any]]:
         """``prediction`` by name and ``scores`` of the classes."""

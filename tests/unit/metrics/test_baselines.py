@@ -7,7 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from albert_cli.metrics.baselines import bag_of_words_accuracy, majority_accuracy, unigram_baseline
+from albert_cli.metrics.baselines import (
+    bag_of_words_accuracy,
+    bag_of_words_similarity,
+    majority_accuracy,
+    unigram_baseline,
+)
 
 
 def test_unigram_cross_entropy_by_hand() -> None:
@@ -42,6 +47,12 @@ def test_naive_bayes_agrees_with_scikit_learn() -> None:
 
 def test_words_never_seen_leave_the_prior() -> None:
     assert bag_of_words_accuracy(["a b", "a", "c"], ["x", "x", "y"], ["new", ""], ["x", "x"]) == 1.0
+
+
+def test_similarity_by_hand() -> None:
+    found = bag_of_words_similarity(["A cat, a dog", "one", "", "x y"], ["a dog", "two", "three", "Y x"])
+    # counts a 2, cat 1, dog 1 against a 1, dog 1
+    assert found.tolist() == pytest.approx([3 / math.sqrt(6 * 2), 0, 0, 1])
 
 
 def test_majority() -> None:
