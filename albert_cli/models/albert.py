@@ -18,19 +18,9 @@ from albert_cli.models.activations import Activation, activation
 from albert_cli.models.attention import AlbertAttention, AttentionCall, FusedQKV, Layout
 from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.config import AlbertConfig
-from albert_cli.models.init import initialise
+from albert_cli.models.init import empty_table, initialise
 from albert_cli.models.layout import PackedLayout, PaddedLayout
 from albert_cli.models.outputs import BaseModelOutputWithPooling
-
-
-def _table(rows: int, width: int, *, padding_idx: int | None = None) -> nn.Embedding:
-    """A table without values yet: the model draws or loads them.
-
-    torch's own first values would be thrown away, and drawing them on the meta device costs over a second of imports.
-    """
-    values = torch.zeros(rows, width)
-    table: nn.Embedding = nn.Embedding.from_pretrained(values, freeze=False, padding_idx=padding_idx)  # type: ignore[no-untyped-call]
-    return table
 
 
 class AlbertEmbeddings(nn.Module):
@@ -44,6 +34,7 @@ class AlbertEmbeddings(nn.Module):
         pad_token_id: row of the word table without gradient, or None.
         dropout: after the norm.
         layer_norm_eps: added to the variance.
+        absolute: whether positions are added here; relative ones act inside attention.
     """
 
     def __init__(
@@ -56,11 +47,13 @@ class AlbertEmbeddings(nn.Module):
         pad_token_id: int | None = None,
         dropout: float = 0.0,
         layer_norm_eps: float = 1e-12,
+        absolute: bool = True,
     ) -> None:
         super().__init__()
-        self.word_embeddings = _table(vocab_size, embedding_size, padding_idx=pad_token_id)
-        self.position_embeddings = _table(max_positions, embedding_size)
-        self.token_type_embeddings = _table(type_vocab_size, embedding_size)
+        self.absolute = absolute
+        self.word_embeddings = empty_table(vocab_size, embedding_size, padding_idx=pad_token_id)
+        self.position_embeddings = empty_table(max_positions, embedding_size)
+        self.token_type_embeddings = empty_table(type_vocab_size, embedding_size)
         self.LayerNorm = nn.LayerNorm(embedding_size, eps=layer_norm_eps)
         self.dropout = nn.Dropout(dropout)
 
@@ -80,7 +73,9 @@ class AlbertEmbeddings(nn.Module):
             vectors = vectors + self.token_type_embeddings.weight[0]
         else:
             vectors = vectors + self.token_type_embeddings(token_type_ids)
-        return self.dropout(self.LayerNorm(vectors + self.position_embeddings(position_ids)))  # type: ignore[no-any-return]
+        if self.absolute:
+            vectors = vectors + self.position_embeddings(position_ids)
+        return self.dropout(self.LayerNorm(vectors))  # type: ignore[no-any-return]
 
 
 class AlbertLayer(nn.Module):
@@ -96,6 +91,8 @@ class AlbertLayer(nn.Module):
         ffn_dropout: dropout of the feed-forward output.
         chunk: tokens that the feed-forward part takes at once; 0 takes all.
         layer_norm_eps: added to the variance.
+        positions: absolute, relative_key or relative_key_query.
+        max_positions: P.
     """
 
     def __init__(
@@ -110,6 +107,8 @@ class AlbertLayer(nn.Module):
         ffn_dropout: float = 0.0,
         chunk: int = 0,
         layer_norm_eps: float = 1e-12,
+        positions: str = "absolute",
+        max_positions: int = 0,
     ) -> None:
         super().__init__()
         self.full_layer_layer_norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
@@ -119,6 +118,8 @@ class AlbertLayer(nn.Module):
             attention_dropout=attention_dropout,
             hidden_dropout=hidden_dropout,
             layer_norm_eps=layer_norm_eps,
+            positions=positions,
+            max_positions=max_positions,
         )
         self.ffn = nn.Linear(hidden_size, intermediate_size)
         self.ffn_output = nn.Linear(intermediate_size, hidden_size)
@@ -251,6 +252,7 @@ class AlbertModel(AlbertPreTrainedModel):
             pad_token_id=config.pad_token_id,
             dropout=config.hidden_dropout_prob,
             layer_norm_eps=config.layer_norm_eps,
+            absolute=config.position_embedding_type == "absolute",
         )
         self.encoder = _encoder(config)
         self.pooler = nn.Linear(config.hidden_size, config.hidden_size) if add_pooling_layer else None
@@ -380,6 +382,8 @@ def _encoder(config: AlbertConfig) -> AlbertEncoder:
             ffn_dropout=config.hidden_dropout_prob if config.dropout_placement == "original" else 0.0,
             chunk=config.chunk_size_feed_forward,
             layer_norm_eps=config.layer_norm_eps,
+            positions=config.position_embedding_type,
+            max_positions=config.max_position_embeddings,
         )
 
     def group() -> AlbertLayerGroup:

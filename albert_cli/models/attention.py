@@ -20,7 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from albert_cli.errors import ModelError
+from albert_cli.models.init import empty_table
 from albert_cli.models.layout import PackedLayout, PaddedLayout
+from albert_cli.models.relative import Distances
 
 Layout = PaddedLayout | PackedLayout
 FusedQKV = tuple[Tensor, Tensor]
@@ -51,7 +53,7 @@ def plain(
         query: (n, A, S, D) float; ``key`` and ``value`` alike.
         key: see ``query``.
         value: see ``query``.
-        bias: (n, 1, 1, S) added to the scores, or None.
+        bias: (n, 1, 1, S) or (n, A, S, S), added to the scores, or None.
         dropout: share of the probabilities set to 0; 0 outside training.
         head_mask: (A,) float that multiplies each head's probabilities, or None.
 
@@ -91,6 +93,7 @@ def attend(
     call: AttentionCall,
     dropout: float = 0.0,
     head_mask: Tensor | None = None,
+    distances: Distances | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Let the tokens of each sequence look at each other.
 
@@ -101,11 +104,12 @@ def attend(
         call: kind, and whether probabilities are wanted.
         dropout: share of the probabilities set to 0; 0 outside training.
         head_mask: (A,) float that multiplies each head's probabilities, or None.
+        distances: vectors of relative positions, or None.
 
     Returns:
         Context (..., A*D), and the probabilities (B, A, L, L) if asked for, else None.
     """
-    spelt_out = call.probabilities or head_mask is not None
+    spelt_out = call.probabilities or head_mask is not None or distances is not None
     kind = (
         "plain"
         if spelt_out
@@ -118,6 +122,9 @@ def attend(
     for block, bias in layout.blocks(qkv):
         # (n, S, 3*A*D) -> (3, n, A, S, D)
         query, key, value = _split(block, num_heads).permute(2, 0, 3, 1, 4).unbind(0)
+        if distances is not None:
+            found = distances.scores(query, key)  # (n, A, S, S)
+            bias = found if bias is None else found + bias
         if kind == "plain":
             context, probabilities = plain(query, key, value, bias, dropout=dropout, head_mask=head_mask)
         else:
@@ -166,6 +173,8 @@ class AlbertAttention(nn.Module):
         attention_dropout: dropout of the probabilities.
         hidden_dropout: dropout of the output.
         layer_norm_eps: added to the variance.
+        positions: absolute, relative_key or relative_key_query.
+        max_positions: P, of relative positions.
     """
 
     def __init__(
@@ -176,6 +185,8 @@ class AlbertAttention(nn.Module):
         attention_dropout: float = 0.0,
         hidden_dropout: float = 0.0,
         layer_norm_eps: float = 1e-12,
+        positions: str = "absolute",
+        max_positions: int = 0,
     ) -> None:
         super().__init__()
         self.num_heads = num_heads
@@ -189,6 +200,9 @@ class AlbertAttention(nn.Module):
         self.LayerNorm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
         self.attention_dropout = attention_dropout
         self.output_dropout = nn.Dropout(hidden_dropout)
+        self.positions = positions
+        if positions != "absolute":
+            self.distance_embedding = empty_table(2 * max_positions - 1, self.head_size)
 
     def fused_qkv(self) -> FusedQKV:
         """Weights (3*A*D, H) and biases (3*A*D,) of query, key and value as one map.
@@ -230,8 +244,14 @@ class AlbertAttention(nn.Module):
             call=call,
             dropout=self.attention_dropout if self.training else 0.0,
             head_mask=head_mask,
+            distances=self._distances(),
         )
         return self.LayerNorm(hidden + self.output_dropout(self.dense(context))), probabilities
+
+    def _distances(self) -> Distances | None:
+        if self.positions == "absolute":
+            return None
+        return Distances(self.distance_embedding.weight, self.positions == "relative_key_query")
 
     def prune_heads(self, heads: Iterable[int]) -> None:
         """Take heads out for good.

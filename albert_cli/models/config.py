@@ -89,7 +89,7 @@ class AlbertConfig:
         initializer_range: standard deviation of the normal that is cut at two deviations to draw new weights.
         layer_norm_eps: added to the variance.
         classifier_dropout_prob: dropout before a task head; None means ``hidden_dropout_prob``.
-        position_embedding_type: only "absolute".
+        position_embedding_type: "absolute", or "relative_key" or "relative_key_query": distances inside attention.
         pad_token_id: token whose row of the word table gets no gradient; None for none.
         bos_token_id: id of ``[CLS]``.
         eos_token_id: id of ``[SEP]``.
@@ -341,7 +341,7 @@ class AlbertConfig:
             raise ModelError(f"pad_token_id {self.pad_token_id} is outside the vocabulary of {self.vocab_size}")
         if self.num_labels < 1 or self.chunk_size_feed_forward < 0 or self.initializer_range <= 0:
             raise ModelError("num_labels and initializer_range must be positive, chunk_size_feed_forward 0 or more")
-        _one_of("position_embedding_type", self.position_embedding_type, ("absolute",))
+        _one_of("position_embedding_type", self.position_embedding_type, POSITION_KINDS)
         _one_of("dropout_placement", self.dropout_placement, ("original", "transformers"))
         _one_of("parameter_sharing", self.parameter_sharing, ("all", "attention", "ffn", "none"))
         if self.parameter_sharing in ("attention", "ffn") and (self.inner_group_num > 1 or self.pruned_heads):
@@ -352,8 +352,9 @@ class AlbertConfig:
             _one_of("problem_type", self.problem_type, PROBLEM_TYPES)
 
 
+POSITION_KINDS = ("absolute", "relative_key", "relative_key_query")
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
-_WRITTEN_OTHERWISE = ("num_labels", "id2label", "label2id", "pruned_heads", "extra", "position_embedding_type")
+_WRITTEN_OTHERWISE = ("num_labels", "id2label", "label2id", "pruned_heads", "extra")
 _NULLABLE = ("classifier_dropout_prob", "pad_token_id", "bos_token_id", "eos_token_id")
 
 

@@ -32,3 +32,13 @@ def initialise(module: nn.Module, *, std: float) -> None:
         elif isinstance(part, nn.LayerNorm) and not part.weight.is_meta:
             nn.init.ones_(part.weight)
             nn.init.zeros_(part.bias)
+
+
+def empty_table(rows: int, width: int, *, padding_idx: int | None = None) -> nn.Embedding:
+    """A table without values yet: the model draws or loads them.
+
+    torch's own first values would be thrown away, and drawing them on the meta device costs over a second of imports.
+    """
+    values = torch.zeros(rows, width)
+    table: nn.Embedding = nn.Embedding.from_pretrained(values, freeze=False, padding_idx=padding_idx)  # type: ignore[no-untyped-call]
+    return table

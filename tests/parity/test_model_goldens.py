@@ -16,7 +16,6 @@ import torch
 from model_cases import difference, our_class
 from safetensors.torch import load_file
 
-from albert_cli.errors import ModelError
 from albert_cli.models.config import AlbertConfig
 from albert_cli.models.pretrained import load_pretrained
 
@@ -29,6 +28,8 @@ HF_CASES = [
     "base_g2_inner2",
     "base_g3_uneven",
     "base_nopool",
+    "base_relative_key",
+    "base_relative_key_query",
     "maskedlm",
     "multichoice",
     "pretraining",
@@ -114,12 +115,6 @@ def test_gradients_of_transformers_4_57(case: str, shared_dir: Path) -> None:
     for name, norm, total in zip(names, norms, sums, strict=True):
         assert abs(float(found[name].double().norm()) - norm) < 1e-4, name
         assert abs(float(found[name].double().sum()) - total) < 1e-4 * max(1.0, norm), name
-
-
-@pytest.mark.parametrize("case", ["base_relative_key", "base_relative_key_query"])
-def test_relative_positions_are_refused_and_not_ignored(case: str, shared_dir: Path) -> None:
-    with pytest.raises(ModelError, match="position_embedding_type is 'relative_key"):
-        our_class("AlbertModel").from_pretrained(shared_dir / "goldens" / "B_hf_torch" / case)
 
 
 def google_model(name: str, folder: Path, **overrides: Any) -> Any:

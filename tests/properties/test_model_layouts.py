@@ -229,3 +229,22 @@ def test_recomputed_layers_give_the_same_gradients_in_both_layouts(name: str) ->
         assert plain.keys() == again.keys()
         for key, value in plain.items():
             assert_close(again[key], value)
+
+
+@pytest.mark.parametrize("kind", ["relative_key", "relative_key_query"])
+def test_relative_positions_packed_and_padded(kind: str) -> None:
+    torch.manual_seed(0)
+    config = AlbertConfig.named("tiny", vocab_size=60, initializer_range=0.3, position_embedding_type=kind)
+    model = albert_cli.AlbertModel(config).eval()
+    lengths = (9, 3, 14)
+    rows = [torch.randint(5, 60, (length,)) for length in lengths]
+    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+    with torch.inference_mode():
+        expected = model(padded, attention_mask=mask).last_hidden_state
+        packed = model(torch.cat(rows), layout=PackedLayout.from_lengths(lengths)).last_hidden_state
+        # Far and near must not count the same: the same ids under absolute positions of zero would.
+        model.encoder.albert_layer_groups[0].albert_layers[0].attention.distance_embedding.weight.zero_()
+        without = model(torch.cat(rows), layout=PackedLayout.from_lengths(lengths)).last_hidden_state
+    assert torch.allclose(packed, torch.cat([expected[row, :length] for row, length in enumerate(lengths)]), atol=1e-5)
+    assert not torch.allclose(packed, without, atol=1e-2)

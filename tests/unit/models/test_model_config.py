@@ -138,7 +138,7 @@ def test_labels() -> None:
         ({"hidden_dropout_prob": 1.0}, "hidden_dropout_prob is 1.0, it must be at least 0 and below 1"),
         ({"hidden_dropout_prob": "much"}, "hidden_dropout_prob is 'much', not a number"),
         ({"vocab_size": 4, "pad_token_id": 4}, "pad_token_id 4 is outside the vocabulary of 4"),
-        ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
+        ({"position_embedding_type": "relative"}, "position_embedding_type is 'relative'"),
         ({"dropout_placement": "somewhere"}, "dropout_placement is 'somewhere'"),
         ({"problem_type": "ranking"}, "problem_type is 'ranking'"),
         ({"num_labels": 0}, "num_labels and initializer_range must be positive"),
