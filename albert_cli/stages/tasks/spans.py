@@ -307,7 +307,7 @@ class SpanTask:
         return Facts(lengths, found.f1, "f1", sure, found.exact > 0)
 
     def comparison(self, split: str, answers: SpanAnswers) -> Comparison:
-        """Texts with identifiers, as the ``squad`` metrics take them; ours are the scores already."""
+        """Texts with identifiers, as the ``squad`` metrics take them."""
         ids, texts, golds = self._column(split, "id"), self._texts(split, answers), self._right(split)
         predictions: list[dict[str, Any]] = [
             {"id": name, "prediction_text": text} for name, text in zip(ids, texts, strict=True)
@@ -319,7 +319,8 @@ class SpanTask:
             {"id": name, "answers": {"text": right, "answer_start": [0] * len(right)}}
             for name, right in zip(ids, golds, strict=True)
         ]
-        return Comparison((), predictions, references)
+        name = "squad_v2" if self.settings.may_be_unanswered else "squad"
+        return Comparison((name,), predictions, references, scale=0.01)  # the metrics speak in percent
 
     def worst(self, split: str, answers: SpanAnswers, limit: int) -> list[Mistake]:
         """Questions answered wrongly: the least overlap first, and of equals the surest."""
