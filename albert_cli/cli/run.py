@@ -39,10 +39,19 @@ ColumnOption = Annotated[
 ]
 TopKOption = Annotated[
     int | None,
-    typer.Option("--top-k", metavar="N", help="Answers per input (fill-mask, text-classification).", min=1),
+    typer.Option(
+        "--top-k", metavar="N", help="Answers per input (fill-mask, text-classification, question-answering).", min=1
+    ),
 ]
 TargetsOption = Annotated[
     str | None, typer.Option("--targets", metavar="A,B,...", help="Words that may fill the mask (fill-mask).")
+]
+QuestionOption = Annotated[
+    str | None, typer.Option("--question", metavar="TEXT", help="What to ask every input (question-answering).")
+]
+ContextOption = Annotated[
+    str | None,
+    typer.Option("--context", metavar="TEXT", help="Text in which to look; inputs are questions (question-answering)."),
 ]
 PoolingOption = Annotated[
     Literal["none", "cls", "mean"] | None,
@@ -68,6 +77,8 @@ def run(
     column: ColumnOption = None,
     top_k: TopKOption = None,
     targets: TargetsOption = None,
+    question: QuestionOption = None,
+    context: ContextOption = None,
     pooling: PoolingOption = None,
     aggregation: AggregationOption = None,
     device: DeviceOption = None,
@@ -81,10 +92,19 @@ def run(
 
     if texts and input_ is not None:
         raise UsageError("TEXT and --input exclude each other (albert run)", hint="give one of them")
+    if question is not None and context is not None and (texts or input_ is not None):
+        raise UsageError("--question and --context leave nothing for the inputs (albert run)", hint="leave one out")
     checked_task = check_task(task)
     check_task_options(
         checked_task,
-        {"--top-k": top_k, "--targets": targets, "--pooling": pooling, "--aggregation": aggregation},
+        {
+            "--top-k": top_k,
+            "--targets": targets,
+            "--pooling": pooling,
+            "--aggregation": aggregation,
+            "--question": question,
+            "--context": context,
+        },
     )
     request = RunRequest(
         task=checked_task,
@@ -101,6 +121,8 @@ def run(
         threads=threads,
         top_k=top_k,
         targets=tuple(word.strip() for word in targets.split(",")) if targets else (),
+        question=question,
+        context=context,
         pooling=pooling or "none",
         aggregation=aggregation,
         quiet=quiet,
@@ -112,7 +134,9 @@ def run(
 
 
 OPTION_TASKS = {
-    "--top-k": ("fill-mask", "text-classification"),
+    "--top-k": ("fill-mask", "text-classification", "question-answering"),
+    "--question": ("question-answering",),
+    "--context": ("question-answering",),
     "--targets": ("fill-mask",),
     "--pooling": ("feature-extraction",),
     "--aggregation": ("token-classification",),

@@ -12,9 +12,11 @@ from albert_cli.errors import ModelError
 from albert_cli.files.hub import resolve_model
 from albert_cli.models.albert import AlbertModel
 from albert_cli.models.base import AlbertPreTrainedModel
+from albert_cli.models.config import AlbertConfig
+from albert_cli.models.heads import AlbertForQuestionAnsweringBeam
 from albert_cli.models.heads_language import AlbertForMaskedLM, AlbertForPreTraining
 from albert_cli.models.heads_sequence import AlbertForMultipleChoice, AlbertForSequenceClassification
-from albert_cli.models.heads_token import AlbertForTokenClassification
+from albert_cli.models.heads_token import AlbertForQuestionAnswering, AlbertForTokenClassification
 from albert_cli.models.pretrained import LoadReport, load_pretrained
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
@@ -22,6 +24,7 @@ MODEL_CLASSES: dict[str, type[AlbertPreTrainedModel]] = {
     "fill-mask": AlbertForMaskedLM,
     "text-classification": AlbertForSequenceClassification,
     "token-classification": AlbertForTokenClassification,
+    "question-answering": AlbertForQuestionAnswering,
     "multiple-choice": AlbertForMultipleChoice,
     "sentence-order": AlbertForPreTraining,
     "feature-extraction": AlbertModel,
@@ -30,6 +33,7 @@ _REMEDIES = {
     "fill-mask": "use a pretrained model, or train one with `albert pretrain`",
     "text-classification": "train the classifier with `albert finetune`, or name a model that has one",
     "token-classification": "train it with `albert finetune ner` or `albert finetune own/token-classification`",
+    "question-answering": "train it with `albert finetune squad` or `albert finetune own/question-answering`",
     "multiple-choice": "train it with `albert finetune race` or `albert finetune own/multiple-choice`",
     "sentence-order": "use a model of `albert pretrain`; released files often left this head out",
     "feature-extraction": "check that the directory holds a whole model",
@@ -75,11 +79,19 @@ def load_for_task(
     """
     directory = resolve_model(name, revision=revision)
     words = AlbertTokenizer.from_pretrained(directory if tokenizer is None else tokenizer)
-    cls = MODEL_CLASSES[task]
+    cls = class_for(task, directory)
     has_pooler = False if cls is AlbertModel else None  # vectors come from before it, and not every file has one
     model, report = load_pretrained(cls, directory, dtype=dtype, add_pooling_layer=has_pooler)
     check_head(task, report, place=name)
     return Loaded(model.to(device), words, check_fit(model, words))
+
+
+def class_for(task: str, directory: Path) -> type[AlbertPreTrainedModel]:
+    """The class that answers a task; of the two heads for questions about texts the config says which was trained."""
+    made_as = AlbertConfig.from_pretrained(directory).architectures or []
+    if task == "question-answering" and AlbertForQuestionAnsweringBeam.__name__ in made_as:
+        return AlbertForQuestionAnsweringBeam
+    return MODEL_CLASSES[task]
 
 
 def check_head(task: str, report: LoadReport, *, place: str | Path) -> None:

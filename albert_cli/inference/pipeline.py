@@ -18,11 +18,13 @@ from albert_cli.inference.fill_mask import DEFAULT_TOP_K, FillMask, target_ids
 from albert_cli.inference.loading import MODEL_CLASSES, Loaded, check_fit, load_for_task
 from albert_cli.inference.multiple_choice import MultipleChoice
 from albert_cli.inference.queries import Answer, Query, Refusal, Task
+from albert_cli.inference.question_answering import AnswerSettings, QuestionAnswering
 from albert_cli.inference.sentence_order import SentenceOrder
 from albert_cli.inference.stream import BATCH_LINES
 from albert_cli.inference.text_classification import TextClassification
 from albert_cli.inference.token_classification import Aggregation, TokenClassification
 from albert_cli.models.base import AlbertPreTrainedModel
+from albert_cli.models.heads import AlbertForQuestionAnsweringBeam
 from albert_cli.recipe.requests import AGGREGATIONS
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
@@ -31,6 +33,16 @@ _PARAMETERS = {
     "fill-mask": ("top_k", "targets", "tokenizer_kwargs"),
     "text-classification": ("top_k", "function_to_apply", "truncation", "max_length", "padding"),
     "token-classification": ("aggregation_strategy", "ignore_labels", "stride"),
+    "question-answering": (
+        "top_k",
+        "doc_stride",
+        "max_answer_len",
+        "max_seq_len",
+        "max_question_len",
+        "handle_impossible_answer",
+        "align_to_words",
+        "padding",
+    ),
     "multiple-choice": (),
     "sentence-order": (),
     "feature-extraction": ("return_tensors", "truncation", "tokenize_kwargs"),
@@ -53,8 +65,8 @@ def pipeline(
     """Make a callable that answers texts as the `transformers` pipeline of that task does.
 
     Args:
-        task: fill-mask, text-classification (= sentiment-analysis), token-classification (= ner), feature-extraction,
-            or our own multiple-choice and sentence-order.
+        task: fill-mask, text-classification (= sentiment-analysis), token-classification (= ner), question-answering,
+            feature-extraction, or our own multiple-choice and sentence-order.
         model: directory, run directory or hub id, or a loaded model of the task's class.
         tokenizer: another than the model's; required with a loaded model.
         dtype: type of the weights; None takes the file's.
@@ -66,7 +78,9 @@ def pipeline(
             text-classification: ``top_k`` (None gives all), ``function_to_apply``, ``truncation``, ``max_length``.
             token-classification: ``aggregation_strategy`` (none), ``ignore_labels``, ``stride`` (tokens that the
             windows of a long text share).
-            feature-extraction: ``return_tensors``, ``truncation``, ``tokenize_kwargs``.
+            question-answering: ``top_k``, ``max_answer_len``, ``max_seq_len``, ``doc_stride``, ``max_question_len``,
+            ``handle_impossible_answer``, ``align_to_words``; as in `transformers` each window of a long text has
+            probabilities of its own. feature-extraction: ``return_tensors``, ``truncation``, ``tokenize_kwargs``.
 
     Raises:
         UsageError: a task or parameter that does not exist, a loaded model without a tokenizer.
@@ -103,14 +117,15 @@ class Pipeline:
         self._batch_size = max(1, batch_size)
         self._parameters = dict(parameters)
 
-    def __call__(self, inputs: Any, **parameters: Any) -> Any:
+    def __call__(self, inputs: Any = None, **parameters: Any) -> Any:
         """Answer.
 
         Args:
             inputs: a text, a dict with ``text`` and ``text_pair`` (multiple-choice: ``context``, ``question`` and
                 ``choices``), a list of such, or another iterable of them (then the answers come as an iterator,
                 computed as they are asked for).
-            parameters: override the pipeline's own for this call.
+            parameters: override the pipeline's own for this call. question-answering also takes its inputs here, as
+                ``question`` and ``context``, texts or lists of texts.
 
         Returns:
             For one input what `transformers` gives for one, for a list a list of those.
@@ -119,6 +134,8 @@ class Pipeline:
             UsageError: a parameter that the task does not have, or an input that is no text.
             DataError: a text that cannot be answered: no mask in it, or too long for the model.
         """
+        if self.task == "question-answering":
+            inputs = _questions(inputs, parameters)
         _check_parameters(self.task, parameters)
         settings = {**self._parameters, **parameters}
         task = _build(self.task, self._loaded, self._compute, settings)
@@ -130,6 +147,8 @@ class Pipeline:
         if not isinstance(inputs, list | tuple):
             return answers
         results = list(answers)
+        if self.task == "question-answering" and len(results) == 1:
+            return results[0]
         return results[0] if self.task == "fill-mask" and len(results) == 1 else results
 
     def _answers(self, inputs: Iterator[Any], task: Task, settings: Mapping[str, Any]) -> Iterator[Any]:
@@ -144,6 +163,8 @@ class Pipeline:
         if self.task == "feature-extraction":
             vectors = [answer["vectors"]]  # (1, L, H)
             return torch.tensor(vectors) if settings.get("return_tensors") else vectors
+        if self.task == "question-answering" and len(answer["results"]) == 1:
+            return answer["results"][0]
         if self.task == "text-classification" and not _wants_list(settings):
             return answer["results"][0]
         return answer["results"]
@@ -181,6 +202,15 @@ def _build(task: str, loaded: Loaded, compute: Compute, settings: Mapping[str, A
         )
     if task == "token-classification":
         return _token_classification(loaded, compute, settings)
+    if task == "question-answering":
+        given = {name: settings[name] for name in _PARAMETERS[task] if name != "padding" and name in settings}
+        # As theirs: each window of a long text has probabilities of its own, and no answer wins only when asked for.
+        how = {
+            "shares_windows": False,
+            **given,
+            "handle_impossible_answer": bool(given.get("handle_impossible_answer")),
+        }
+        return QuestionAnswering(model, tokenizer, compute=compute, max_length=limit, settings=AnswerSettings(**how))
     if task == "multiple-choice":
         return MultipleChoice(model, tokenizer, compute=compute, max_length=limit)
     if task == "sentence-order":
@@ -217,7 +247,8 @@ def _load(
         if isinstance(tokenizer, AlbertTokenizer):
             raise UsageError("a tokenizer object needs a loaded model", hint="give both by name, or both loaded")
         return load_for_task(task, model, device=device, tokenizer=tokenizer, dtype=dtype, revision=revision)
-    if not isinstance(model, MODEL_CLASSES[task]):
+    is_beam = task == "question-answering" and isinstance(model, AlbertForQuestionAnsweringBeam)
+    if not isinstance(model, MODEL_CLASSES[task]) and not is_beam:
         raise UsageError(
             f"{task} needs a model of class {MODEL_CLASSES[task].__name__}, not {type(model).__name__}",
             hint="load it with that class, or give its name",
@@ -228,7 +259,35 @@ def _load(
     return Loaded(model.to(device).eval(), words, check_fit(model, words))
 
 
+def _questions(inputs: Any, parameters: dict[str, Any]) -> Any:
+    """Inputs of question-answering as dicts; takes ``question`` and ``context`` out of the parameters.
+
+    Raises:
+        UsageError: one of the two, or lists of different lengths.
+    """
+    question, context = parameters.pop("question", None), parameters.pop("context", None)
+    if question is None and context is None:
+        if inputs is None:
+            raise UsageError("no inputs", hint='pass question= and context=, or {"question": ..., "context": ...}')
+        return inputs
+    if inputs is not None or question is None or context is None:
+        raise UsageError("question-answering takes both question= and context=, and then no other inputs")
+    if isinstance(question, str) and isinstance(context, str):
+        return {"question": question, "context": context}
+    questions = [question] if isinstance(question, str) else list(question)
+    contexts = [context] * len(questions) if isinstance(context, str) else list(context)
+    if len(questions) != len(contexts):
+        raise UsageError(f"{len(questions)} questions for {len(contexts)} contexts", hint="give one context for each")
+    return [{"question": one, "context": other} for one, other in zip(questions, contexts, strict=True)]
+
+
 def _query(value: Any, task: str) -> Query:
+    if task == "question-answering":
+        if not isinstance(value, Mapping) or not all(
+            isinstance(value.get(key), str) for key in ("question", "context")
+        ):
+            raise UsageError("an input is a dict with question and context", hint="or pass question= and context=")
+        return Query(value["question"], value["context"])
     if task == "multiple-choice":
         question = query_from_record(value, {})
         if isinstance(question, Refusal):

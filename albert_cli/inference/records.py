@@ -58,8 +58,15 @@ def reader_for(format_: str, task: str, *, column: str | None = None, arguments:
     if format_ == "text":
         if columns:
             raise UsageError("--column has no meaning for --format text", hint="use tsv, csv, jsonl or json")
-        if task == "sentence-order" or len([name for name in arguments if name not in _OPTIONAL]) > 1:
-            raise UsageError(f"{task} takes two texts, and a line of --format text is one", hint="use tsv or jsonl")
+        if task == "sentence-order":
+            raise UsageError(
+                "sentence-order compares two texts, and a line of --format text is one", hint="use tsv or jsonl"
+            )
+        if len([name for name in arguments if name not in _OPTIONAL]) > 1:
+            raise UsageError(
+                f"{task} takes {' and '.join(arguments)}, and a line of --format text is one text",
+                hint=f"use tsv or jsonl, or give one of them with --{arguments[1]}",
+            )
         return TextReader()
     if format_ == "csv" or (format_ == "tsv" and columns):
         return TableReader("," if format_ == "csv" else "\t", arguments, columns)

@@ -48,7 +48,7 @@ def run(request: RunRequest, *, warn: Warn | None = None) -> int:
         source = stack.enter_context(_open_input(request))
         queries = _queries(request, format_, source)
         task = build_task(request, warn)
-        if source is None and not request.texts and sys.stdin.isatty() and not request.quiet:
+        if source is None and not request.texts and sys.stdin.isatty() and not _is_complete(request):
             sys.stderr.write("reading lines from the terminal; Ctrl-D ends them\n")
         out = stack.enter_context(_open_output(request))
         num_lines, num_errors = answer_stream(queries, task, out)
@@ -57,6 +57,11 @@ def run(request: RunRequest, *, warn: Warn | None = None) -> int:
             f"{num_errors:,} of {num_lines:,} inputs have no answer", hint='their "error" in the output says why'
         )
     return 0
+
+
+def _is_complete(request: RunRequest) -> bool:
+    """Whether nothing need be said of waiting for lines: none are read, or nobody wants to hear it."""
+    return request.quiet or (request.question is not None and request.context is not None)
 
 
 def build_task(request: RunRequest, warn: Warn) -> Task:
@@ -85,6 +90,11 @@ def build_task(request: RunRequest, warn: Warn) -> Task:
 
         aggregation = cast(Aggregation, request.aggregation or DEFAULT_AGGREGATION)
         return TokenClassification(loaded.model, loaded.tokenizer, aggregation=aggregation, **common)
+    if request.task == "question-answering":
+        from albert_cli.inference.question_answering import AnswerSettings, QuestionAnswering
+
+        settings = AnswerSettings(top_k=request.top_k or 1)
+        return QuestionAnswering(loaded.model, loaded.tokenizer, settings=settings, **common)
     if request.task == "multiple-choice":
         from albert_cli.inference.multiple_choice import MultipleChoice
 
@@ -160,6 +170,22 @@ def _open_output(request: RunRequest) -> Iterator[BinaryIO]:
 
 def _queries(request: RunRequest, format_: str, source: BinaryIO | None) -> Iterable[Query | Refusal | Pause]:
     """The queries of a request, read as they are asked for; the format's options are checked now."""
+    if request.question is not None and request.context is not None:
+        return [Query(_decode_argument(request.question), _decode_argument(request.context))]
+    found = _read_queries(request, format_, source)
+    if request.question is None and request.context is None:
+        return found
+    return (_completed(query, request) if isinstance(query, Query) else query for query in found)
+
+
+def _completed(query: Query, request: RunRequest) -> Query:
+    """A query of which the command line gave one half: a question with its context."""
+    if request.context is not None:
+        return Query(query.text, _decode_argument(request.context))
+    return Query(_decode_argument(request.question or ""), query.text)
+
+
+def _read_queries(request: RunRequest, format_: str, source: BinaryIO | None) -> Iterable[Query | Refusal | Pause]:
     if request.texts:
         reader = _reader("jsonl" if format_ == "json" else format_, request)
         return queries_from_lines(map(_decode_argument, request.texts), reader)
@@ -168,14 +194,23 @@ def _queries(request: RunRequest, format_: str, source: BinaryIO | None) -> Iter
         data = source.read() if source is not None else sys.stdin.buffer.read()
         if request.task == "multiple-choice":
             return read_choice_document(data, column=request.column, place=safe_line(place))
-        return read_json_document(data, request.task, column=request.column, place=safe_line(place))
+        return read_json_document(
+            data, request.task, column=request.column, place=safe_line(place), arguments=_arguments(request)
+        )
     return _read_lines(source, _reader(format_, request), place)
 
 
 def _reader(format_: str, request: RunRequest) -> Reader:
     if request.task == "multiple-choice":
         return choice_reader(format_, column=request.column)
-    return reader_for(format_, request.task, column=request.column)
+    return reader_for(format_, request.task, column=request.column, arguments=_arguments(request))
+
+
+def _arguments(request: RunRequest) -> tuple[str, ...] | None:
+    """What the inputs hold where the command line gave the rest; None for all that the task takes."""
+    if request.question is not None:
+        return ("context",)
+    return None if request.context is None else ("question",)
 
 
 def _read_lines(source: BinaryIO | None, reader: Reader, place: str) -> Iterator[Query | Refusal | Pause]:

@@ -9,6 +9,7 @@ RUN_TASKS = (
     "fill-mask",
     "text-classification",
     "token-classification",
+    "question-answering",
     "multiple-choice",
     "sentence-order",
     "feature-extraction",
@@ -120,6 +121,8 @@ class RunRequest:
         threads: threads of the CPU; None leaves torch's choice.
         top_k: results per input; None takes the task's default (fill-mask 5, text-classification 1).
         targets: words that fill-mask may answer; empty means all.
+        question: question of every input, which is then a context (question-answering); None: the inputs have it.
+        context: context of every input, which is then a question (question-answering); None: the inputs have it.
         pooling: one of `POOLINGS`.
         aggregation: one of `AGGREGATIONS`; None takes `first`.
         quiet: no talk on stderr but warnings and errors.
@@ -140,6 +143,8 @@ class RunRequest:
     threads: int | None = None
     top_k: int | None = None
     targets: tuple[str, ...] = ()
+    question: str | None = None
+    context: str | None = None
     pooling: str = "none"
     aggregation: str | None = None
     quiet: bool = False
