@@ -63,9 +63,8 @@ def make_model(kind: str, directory: Path, *, tokenizer: Path, seed: int = 3, **
     """
     shutil.copytree(tokenizer, directory, dirs_exist_ok=True)
     vocab_size = len(AlbertTokenizer.from_pretrained(tokenizer))
-    sizes = AlbertConfig.named(
-        "tiny", vocab_size=vocab_size, max_position_embeddings=64, initializer_range=0.2, **config
-    )
+    fields = {"vocab_size": vocab_size, "max_position_embeddings": 64, "initializer_range": 0.2, **config}
+    sizes = AlbertConfig.named("tiny", **fields)
     torch.manual_seed(seed)
     model: Any = MODEL_CLASSES[kind](sizes)
     with torch.no_grad():

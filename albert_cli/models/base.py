@@ -27,6 +27,12 @@ class AlbertPreTrainedModel(nn.Module):
         super().__init__()
         self.config = config
 
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        """Run ``forward``. A mapping in the place of the ids (what a tokenizer gives) is its arguments by name."""
+        if inputs and isinstance(inputs[0], Mapping):
+            return super().__call__(*inputs[1:], **inputs[0], **named)
+        return super().__call__(*inputs, **named)
+
     @classmethod
     def from_pretrained(
         cls,
