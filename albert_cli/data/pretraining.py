@@ -9,7 +9,7 @@ Shapes: B examples, T tokens of all examples together, M pieces to predict, D do
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,6 +28,18 @@ from albert_cli.errors import DataError
 _HELD_OUT_EPOCH = -1  # of the random numbers: shares none with the epochs of training
 _PLANS_KEPT = 2  # a step may cross the border of two epochs
 _MOST_AT_ONCE = 1024  # examples masked in one go
+
+
+class TokenText(Protocol):
+    """Token ids of documents: shards, or a block of a text that is read while training."""
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(T,) integers."""
+
+    @property
+    def sentence_offsets(self) -> np.ndarray:
+        """(S + 1,) int64."""
 
 
 @dataclass(frozen=True)
@@ -142,15 +154,15 @@ class PretrainingSource:
         """
         if not 0 <= step < self.max_steps:
             raise IndexError(f"step {step} of {self.max_steps}")
+        return self.cut(step, batch_size=self.batch_size, accumulate=self.accumulate)
+
+    def cut(self, step: int, *, batch_size: int, accumulate: int) -> list[PackedBatch]:
+        """The same for a batch cut otherwise; the step may lie behind the last."""
         starts = micro_batch_starts(
-            step,
-            batch_size=self.batch_size,
-            accumulate=self.accumulate,
-            rank=self.rank,
-            world_size=self.world_size,
+            step, batch_size=batch_size, accumulate=accumulate, rank=self.rank, world_size=self.world_size
         )
-        examples = join_packed([self.take(start, self.batch_size) for start in starts])
-        return mask_and_batch(examples, self.law, batch_size=self.batch_size)
+        examples = join_packed([self.take(start, batch_size) for start in starts])
+        return mask_and_batch(examples, self.law, batch_size=batch_size)
 
     def plan(self, epoch: int) -> InstancePlan:
         """Examples of an epoch."""
@@ -209,7 +221,7 @@ class PretrainingSource:
 
 
 def held_out_batches(
-    shards: Shards, documents: np.ndarray, *, law: ExampleLaw, batch_size: int, limit: int | None = None
+    shards: TokenText, documents: np.ndarray, *, law: ExampleLaw, batch_size: int, limit: int | None = None
 ) -> list[PackedBatch]:
     """Batches to measure on: masked once, always alike for a seed, and with no chunk made short on purpose.
 
@@ -243,7 +255,7 @@ def held_out_batches(
     ]
 
 
-def pack(shards: Shards, plan: InstancePlan, numbers: np.ndarray, law: ExampleLaw, epoch: int) -> Packed:
+def pack(shards: TokenText, plan: InstancePlan, numbers: np.ndarray, law: ExampleLaw, epoch: int) -> Packed:
     """Lay the tokens of some examples one after another, with [CLS] and [SEP].
 
     Args:

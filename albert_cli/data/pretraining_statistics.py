@@ -70,6 +70,13 @@ def statistics(source: PretrainingSource, count: int = 2000) -> PretrainingStati
     return _report(source, plan, examples, ngrams, hidden=hidden, shown=shown, kept=kept)
 
 
+def effective_mask_rate(source: PretrainingSource, count: int = 512) -> float:
+    """Share of the tokens that is predicted, special tokens counted, in the first examples of the shuffled stream."""
+    examples = source.take(0, min(count, source.epoch_size))
+    masked, _ = mask_packed(examples, source.law)
+    return len(masked.positions) / int(examples.lengths.sum())
+
+
 def _report(
     source: PretrainingSource,
     plan: InstancePlan,

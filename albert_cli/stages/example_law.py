@@ -26,4 +26,5 @@ def example_law(recipe: PretrainRecipe, tokenizer: AlbertTokenizer) -> ExampleLa
         max_length=recipe.data.max_length,
         short_seq_prob=objective.short_seq_prob,
         seed=recipe.seed,
+        dupe_factor=objective.dupe_factor,
     )

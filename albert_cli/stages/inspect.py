@@ -12,6 +12,7 @@ from albert_cli.data.batching import PackedBatch
 from albert_cli.data.examples import Examples
 from albert_cli.data.held_out import split_documents
 from albert_cli.data.label_report import split_report
+from albert_cli.data.mixture import mix_sources
 from albert_cli.data.pretraining import PretrainingSource
 from albert_cli.data.pretraining_statistics import statistics
 from albert_cli.recipe.load import LoadedRecipe
@@ -20,6 +21,7 @@ from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe, TokenizerRe
 from albert_cli.report.console import Talk, result_json, result_text
 from albert_cli.stages.corpus_source import corpus_of, token_shards
 from albert_cli.stages.example_law import example_law
+from albert_cli.stages.pretraining_data import source_weights
 from albert_cli.stages.tasks.open import open_task
 from albert_cli.stages.tokenizers import load_tokenizer
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
@@ -54,7 +56,8 @@ def _pretraining(recipe: PretrainRecipe, talk: Talk) -> tuple[dict[str, Any], li
     shards = token_shards(recipe.data, tokenizer, talk)
     train, _ = split_documents(shards, held_out=recipe.data.held_out, seed=recipe.seed)
     law = example_law(recipe, tokenizer)
-    source = PretrainingSource(shards, train, law=law, batch_size=_EXAMPLES_SHOWN, max_steps=1)
+    mixture = mix_sources(shards, train, source_weights(recipe))
+    source = PretrainingSource(shards, mixture, law=law, batch_size=_EXAMPLES_SHOWN, max_steps=1)
     batch = source[0][0]
     examples = [_masked_text(batch, place, tokenizer) for place in range(len(batch.lengths))]
     return asdict(statistics(source)), examples

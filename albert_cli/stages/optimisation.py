@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from torch import nn
 from torch.optim.optimizer import Optimizer
 
 from albert_cli.errors import UsageError
-from albert_cli.recipe.training import FinetuneTrain, Train
+from albert_cli.recipe.training import FinetuneTrain, PretrainTrain, Train
 from albert_cli.training.optim import AlbertAdamW, Lamb, parameter_groups
 from albert_cli.training.parts import rates_by_part, split_by_rate
 from albert_cli.training.schedule import learning_rate_factor
@@ -73,18 +74,18 @@ def micro_batches(train: Train, *, world_size: int, on_gpu: bool = False) -> tup
     return found, mine // found
 
 
-def plan_training(train: Train, *, epoch_size: int, world_size: int, on_gpu: bool = False) -> TrainPlan:
+def plan_training(train: Train, *, epoch_size: int | None, world_size: int, on_gpu: bool = False) -> TrainPlan:
     """Work out steps, batch and learning rate.
 
     Args:
         train: the recipe's section.
-        epoch_size: examples of the first epoch.
+        epoch_size: examples of the first epoch; None where nobody knows and the recipe says how many steps.
         world_size: processes.
         on_gpu: as for `micro_batches`.
     """
     batch_size, accumulate = micro_batches(train, world_size=world_size, on_gpu=on_gpu)
     effective = batch_size * accumulate * world_size
-    per_epoch = epoch_size / effective
+    per_epoch = math.nan if epoch_size is None else epoch_size / effective
     steps = train.max_steps if train.max_steps is not None else max(1, math.ceil((train.epochs or 0) * per_epoch))
     whole_epoch = steps if train.max_steps is not None else max(1, round(per_epoch))
     eval_every = min(train.eval_every or whole_epoch, steps)
@@ -131,4 +132,17 @@ def build_optimizer(model: nn.Module, train: Train, *, learning_rate: float) -> 
 
 def build_schedule(train: Train, *, max_steps: int) -> Callable[[int], float]:
     """Factor of the learning rate at a step, counted from 0."""
-    return partial(learning_rate_factor, kind=train.schedule, total_steps=max_steps, warmup_steps=train.warmup_steps)
+    more: dict[str, Any] = {}
+    if isinstance(train, PretrainTrain):
+        more = {
+            "power": train.power,
+            "start_warmup_step": train.start_warmup_step,
+            "allow_negative": train.negative_rates == "keep",
+        }
+    return partial(
+        learning_rate_factor,
+        kind=train.schedule,
+        total_steps=max_steps,
+        warmup_steps=train.warmup_steps,
+        **more,
+    )

@@ -12,7 +12,7 @@ _FRAGILE_FROM, _SAFE_RATE = 1024, 1e-5
 
 
 def say_plan(
-    talk: Talk, assembled: Assembled, plan: TrainPlan, train: Train, *, world_size: int, examples: int
+    talk: Talk, assembled: Assembled, plan: TrainPlan, train: Train, *, world_size: int, examples: int | None
 ) -> None:
     """Say model, batch, steps and rate; the first lines of every training command."""
     config = assembled.model.config
@@ -34,8 +34,11 @@ def say_plan(
     rate = f"{plan.learning_rate:.3g}"
     if train.learning_rate_for_batch not in (None, plan.effective_batch):
         rate += f" ({train.learning_rate:.3g} is for a batch of {train.learning_rate_for_batch:,})"
+    passes = (
+        "" if examples is None else f" ({plan.max_steps / plan.steps_per_epoch:.2f} passes over {examples:,} examples)"
+    )
     talk.say(
-        f"steps: {plan.max_steps:,} ({plan.max_steps / plan.steps_per_epoch:.2f} passes over {examples:,} examples), "
+        f"steps: {plan.max_steps:,}{passes}, "
         f"{train.optimizer} at {rate} after {train.warmup_steps:,} steps of warm-up, "
         f"{train.schedule} decay"
     )

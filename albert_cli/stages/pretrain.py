@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import torch
-
-from albert_cli.data.batching import PackedBatch
-from albert_cli.data.held_out import split_documents
-from albert_cli.data.pretraining import PretrainingSource, held_out_batches
-from albert_cli.data.shards import Shards
+from albert_cli.data.live import LiveSource
 from albert_cli.models.heads import AlbertForMaskedLM, AlbertForPreTraining
 from albert_cli.recipe.load import LoadedRecipe
 from albert_cli.recipe.requests import RunOptions
@@ -19,40 +13,19 @@ from albert_cli.recipe.schema import PretrainRecipe
 from albert_cli.report.card import Score
 from albert_cli.report.console import Talk, result_json
 from albert_cli.stages.assemble import Assembled
-from albert_cli.stages.corpus_source import token_shards
-from albert_cli.stages.example_law import example_law
 from albert_cli.stages.finish import finish_run
 from albert_cli.stages.follow import Measured, Window
 from albert_cli.stages.optimisation import TrainPlan, micro_batches, plan_training
 from albert_cli.stages.plan_report import say_plan
+from albert_cli.stages.pretraining_data import PretrainingData, Team, open_text, pretraining_data
 from albert_cli.stages.session import Session, open_session, start_processes
 from albert_cli.stages.start import build_start
+from albert_cli.stages.suspicions import Suspicions, wilson_interval
 from albert_cli.stages.tokenizers import load_tokenizer
 from albert_cli.stages.training_run import Work, run_training
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.evaluation import Evaluation, evaluate
 from albert_cli.training.objectives import PretrainingObjective
-
-# Examples that a held-out measurement looks at, so that it stays short beside the training.
-_HELD_OUT_EXAMPLES = 4096
-_HELD_OUT_BATCH = 64
-
-
-@dataclass(frozen=True)
-class PretrainingData:
-    """The text of a run, cut into what is trained on and what is measured on.
-
-    Attributes:
-        shards: token ids.
-        source: training batches of this process.
-        held_out: batches to measure on; empty when nothing is held out.
-        unigram: (V,) log-probability of each piece in the training text, one added to each count.
-    """
-
-    shards: Shards
-    source: PretrainingSource
-    held_out: list[PackedBatch]
-    unigram: torch.Tensor
 
 
 def run(loaded: LoadedRecipe, options: RunOptions) -> int:
@@ -80,40 +53,19 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     kind = AlbertForMaskedLM if recipe.objective.sentence == "none" else AlbertForPreTraining
     assembled = build_start(recipe, kind, tokenizer=tokenizer)
     with accelerator.local_main_process_first():
-        shards = token_shards(recipe.data, tokenizer, talk)
+        shards = open_text(recipe, tokenizer, talk)
     world = recipe.runtime.nproc if options.dry_run else accelerator.num_processes
-    rank = accelerator.process_index
     on_gpu = accelerator.device.type == "cuda"
-    plan, data = _prepare(recipe, shards, tokenizer, world_size=world, rank=rank, on_gpu=on_gpu)
-    say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=_epoch_size(data))
+    batch_size, accumulate = micro_batches(recipe.train, world_size=world, on_gpu=on_gpu)
+    data = pretraining_data(recipe, tokenizer, shards, Team(batch_size, accumulate, accelerator.process_index, world))
+    plan = plan_training(recipe.train, epoch_size=data.epoch_size, world_size=world, on_gpu=on_gpu)
+    say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=data.epoch_size)
+    for remark in data.remarks:
+        talk.say(remark)
     if options.dry_run:
         return {"command": "pretrain", "dry_run": True, "max_steps": plan.max_steps}
     with open_session(loaded, options, talk=talk, accelerator=accelerator) as session:
         return _train(session, recipe, assembled, tokenizer, plan, data)
-
-
-def _prepare(
-    recipe: PretrainRecipe, shards: Shards, tokenizer: AlbertTokenizer, *, world_size: int, rank: int, on_gpu: bool
-) -> tuple[TrainPlan, PretrainingData]:
-    law = example_law(recipe, tokenizer)
-    train, kept = split_documents(shards, held_out=recipe.data.held_out, seed=recipe.seed)
-    batch_size, accumulate = micro_batches(recipe.train, world_size=world_size, on_gpu=on_gpu)
-    batches = {"batch_size": batch_size, "accumulate": accumulate}
-    first = PretrainingSource(shards, train, law=law, max_steps=1, rank=rank, world_size=world_size, **batches)
-    plan = plan_training(recipe.train, epoch_size=len(first.plan(0)), world_size=world_size, on_gpu=on_gpu)
-    source = PretrainingSource(
-        shards, train, law=law, max_steps=plan.max_steps, rank=rank, world_size=world_size, **batches
-    )
-    counts = shards.piece_counts(train) + 1.0
-    unigram = torch.from_numpy(np.log(counts / counts.sum())).float()
-    held_out = held_out_batches(
-        shards, kept, law=law, batch_size=min(batch_size, _HELD_OUT_BATCH), limit=_HELD_OUT_EXAMPLES
-    )
-    return plan, PretrainingData(shards, source, held_out, unigram)
-
-
-def _epoch_size(data: PretrainingData) -> int:
-    return len(data.source.plan(0))
 
 
 def _train(
@@ -126,45 +78,62 @@ def _train(
 ) -> dict[str, Any]:
     objective = PretrainingObjective(sentence_order=recipe.objective.sentence != "none", unigram_log_probs=data.unigram)
 
-    def measure_held_out(_step: int) -> Evaluation:
-        return evaluate(
-            assembled.model,
-            objective,
-            batches=data.held_out,
-            accelerator=session.accelerator,
-            stop=session.stop,
-        )
+    suspicions = Suspicions(continued=assembled.start is not None)
 
+    def look(values: Mapping[str, float], pairs: float, step: int) -> None:
+        for text in suspicions.about(values, pairs=pairs, step=step, final=step >= plan.max_steps):
+            session.talk.warn(f"step {step}: {text}")
+
+    def measure_held_out(step: int) -> Evaluation:
+        found = evaluate(
+            assembled.model, objective, batches=data.held_out, accelerator=session.accelerator, stop=session.stop
+        )
+        look(_values(found), found.counts.get("sop", 0.0), step)
+        return found
+
+    def train_line(window: Window) -> dict[str, float]:
+        line, last = _train_line(window), window.last
+        if not data.held_out and last is not None:
+            look(line, window.read()[1].get("sop_count", 0.0), last.step)
+        return line
+
+    source = data.make_source(plan.max_steps)
     work = Work(
         model=assembled.model,
         tokenizer=tokenizer,
         objective=objective,
-        source=data.source,
+        source=source,
         plan=plan,
-        data_fingerprint=data.shards.manifest.key,
+        data_fingerprint=data.fingerprint,
         evaluate=measure_held_out if data.held_out else None,
         measure=_measured,
         higher_is_better=False,
-        train_line=_train_line,
+        train_line=train_line,
+        evaluate_first=assembled.start is not None and bool(data.held_out),
+        position=source.position if isinstance(source, LiveSource) else None,
+        seek=source.seek if isinstance(source, LiveSource) else None,
     )
     trained = run_training(session, recipe, work)
-    final = _measured(measure_held_out(trained.course.step)).lines["held_out"] if data.held_out else {}
-    manifest = data.shards.manifest
+    scores = _final_scores(measure_held_out(trained.course.step)) if data.held_out else []
+    for score in scores:
+        if score.name == "sop_accuracy" and score.low is not None and score.high is not None:
+            session.talk.say(
+                f"sentence order of {score.num_examples:,} held-out pairs: {score.value:.1%} "
+                f"(95 % interval {score.low:.1%} to {score.high:.1%})"
+            )
     return finish_run(
         session,
         work,
         assembled,
         trained,
-        scores=[Score(name, value, "held_out") for name, value in final.items() if "accuracy" in name],
-        data={
-            "documents": manifest.documents,
-            "sentences": manifest.sentences,
-            "tokens": manifest.tokens,
-            "unknown pieces": f"{manifest.unknown_rate:.4%}",
-        },
+        scores=[score for score in scores if "accuracy" in score.name],
+        data=dict(data.facts),
         result={
-            "held_out": dict(final),
-            "data": {"documents": manifest.documents, "sentences": manifest.sentences, "tokens": manifest.tokens},
+            "held_out": {score.name: score.value for score in scores},
+            "intervals": {score.name: [score.low, score.high] for score in scores if score.low is not None},
+            "rollbacks": trained.guard.number,
+            "skipped_steps": [[begin, end - 1] for begin, end in trained.guard.skipped],
+            "data": {name: value for name, value in data.facts.items() if isinstance(value, int)},
         },
     )
 
@@ -201,7 +170,21 @@ def _train_line(window: Window) -> dict[str, float]:
     }
 
 
-def _measured(evaluation: Evaluation) -> Measured:
+def _values(evaluation: Evaluation) -> dict[str, float]:
     counts = {f"{name}_count": value for name, value in evaluation.counts.items()}
-    values = pretraining_values(evaluation.losses, {**evaluation.metrics, **counts})
+    return pretraining_values(evaluation.losses, {**evaluation.metrics, **counts})
+
+
+def _measured(evaluation: Evaluation) -> Measured:
+    values = _values(evaluation)
     return Measured({"held_out": values}, score=values["loss"])
+
+
+def _final_scores(evaluation: Evaluation) -> list[Score]:
+    """Held-out values of the finished model; the order of segments, whose pairs are independent, with its interval."""
+    scores = []
+    for name, value in _values(evaluation).items():
+        pairs = int(evaluation.counts.get("sop", 0)) if name == "sop_accuracy" else 0
+        low, high = wilson_interval(value, pairs) if pairs else (None, None)
+        scores.append(Score(name, value, "held_out", num_examples=pairs or None, low=low, high=high))
+    return scores

@@ -55,8 +55,12 @@ class Work:
         measure: what the result says, and the score that picks the best checkpoint.
         higher_is_better: direction of that score.
         train_line: values of a line of metrics.jsonl from the sums of a log interval.
+        evaluate_first: measure before the first step, for weights that should know something already.
         rule: how the best checkpoint is chosen, in words; None where the last one counts.
         gives_up: whether to end half-way when every evaluation found the model collapsed.
+        position: where the source has to be taken up at a step, for sources that are read in order; kept in
+            checkpoints.
+        seek: brings the source to such a position.
     """
 
     model: AlbertPreTrainedModel
@@ -69,8 +73,11 @@ class Work:
     measure: Callable[[Any], Measured]
     higher_is_better: bool
     train_line: Callable[[Window], dict[str, float]]
+    evaluate_first: bool = False
     rule: str | None = None
     gives_up: bool = False
+    position: Callable[[int], dict[str, int]] | None = None
+    seek: Callable[[dict[str, int]], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
     work.model.set_attention(kind)
     optimizer = build_optimizer(work.model, recipe.train, learning_rate=plan.learning_rate)
     guard = _guard(recipe)
-    course = _resume(session, work, optimizer, guard) if session.options.resume else Course()
+    course = _resume(session, work, optimizer, guard) if session.options.resume else _first(work)
     guard.restore = _restorer(session, work, optimizer, course, guard)
     save = _saver(session, recipe, work, optimizer, course, guard)
     follower = Follower(
@@ -176,7 +183,7 @@ def _resume(session: Session, work: Work, optimizer: torch.optim.Optimizer, guar
             )
         session.talk.say("no checkpoint was written yet: starting from the first step")
         session.run.drop_metrics_after(-1)
-        return Course()
+        return _first(work)
     state = load_checkpoint(found.path, model=work.model, optimizer=optimizer, scaler=session.accelerator.scaler)
     if state.data_fingerprint != work.data_fingerprint:
         raise CheckpointError(
@@ -185,8 +192,14 @@ def _resume(session: Session, work: Work, optimizer: torch.optim.Optimizer, guar
         )
     session.run.drop_metrics_after(state.step)
     guard.take_up(state.extra.get("guard", {}))
+    if work.seek is not None and state.extra.get("position"):
+        work.seek(state.extra["position"])
     session.talk.say(f"continuing after step {state.step}")
     return course_from(state.extra["course"])
+
+
+def _first(work: Work) -> Course:
+    return Course(evaluation_due=work.evaluate_first)
 
 
 def _guard(recipe: PretrainRecipe | FinetuneRecipe) -> Guard:
@@ -204,9 +217,7 @@ def _restorer(
         chosen = on_main_process(session.accelerator, lambda: _earlier(session.run.checkpoints_path, before))
         if chosen is None:
             return None
-        state = load_checkpoint(
-            Path(chosen), model=work.model, optimizer=optimizer, scaler=session.accelerator.scaler
-        )
+        state = load_checkpoint(Path(chosen), model=work.model, optimizer=optimizer, scaler=session.accelerator.scaler)
         for name, value in vars(course_from(state.extra["course"])).items():
             setattr(course, name, value)
         guard.recent = list(state.extra.get("guard", {}).get("recent", []))
@@ -220,9 +231,9 @@ def _earlier(folder: Path, before: int | None) -> str | None:
     """The newest sound checkpoint of before a step, or the newest at all; those made after it are removed."""
     sound = [path for path in list_checkpoints(folder) if verify_manifest(path) is None]
     older = [path for path in sound if before is None or step_of(path) < before]
-    chosen = (older or sound or [None])[-1]
-    if chosen is None:
+    if not sound:
         return None
+    chosen = (older or sound)[-1]
     forget_later(folder, chosen)
     return str(chosen)
 
@@ -245,7 +256,11 @@ def _saver(
             best_step=course.best_step,
             data_fingerprint=work.data_fingerprint,
             versions={"torch": torch.__version__},
-            extra={"course": asdict(course), "guard": guard.state()},
+            extra={
+                "course": asdict(course),
+                "guard": guard.state(),
+                "position": work.position(course.step) if work.position is not None else {},
+            },
         )
         return save_checkpoint(
             session.run.checkpoints_path,

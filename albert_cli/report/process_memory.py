@@ -1,0 +1,79 @@
+"""How much memory do a process and those it started hold together? Shared pages are counted once (PSS; Linux only)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+def summed_pss(root: int) -> int | None:
+    """Bytes that a process and all its descendants hold, each shared page divided among those that share it.
+
+    Args:
+        root: process id.
+
+    Returns:
+        None where the system does not say.
+    """
+    total, found = 0, False
+    for pid in descendants(root):
+        try:
+            lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue  # it has just ended, or there is no such file
+        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+        found = True
+    return total if found else None
+
+
+def descendants(root: int) -> list[int]:
+    """A process, those it started, and so on."""
+    children: dict[int, list[int]] = {}
+    for entry in _PROC.iterdir() if _PROC.is_dir() else ():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found = [root]
+    for pid in found:
+        found += children.get(pid, [])
+    return found
+
+
+class PeakMemory:
+    """Watches `summed_pss` while a block runs.
+
+    Args:
+        root: process id; None is this process.
+        seconds: between looks.
+    """
+
+    def __init__(self, root: int | None = None, *, seconds: float = 0.1) -> None:
+        self._root = os.getpid() if root is None else root
+        self._seconds = seconds
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.peak: int | None = None
+        self.most_processes = 0
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while True:
+            now = summed_pss(self._root)
+            if now is not None:
+                self.peak = max(now, self.peak or 0)
+                self.most_processes = max(self.most_processes, len(descendants(self._root)))
+            if self._over.wait(self._seconds):
+                return
