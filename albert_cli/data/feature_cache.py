@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -144,14 +145,26 @@ def table_key(dataset: Any) -> str:
 
 
 def code_version(*modules: ModuleType) -> str:
-    """Changes with the source of modules and packages, so that features of older code are made anew."""
+    """Changes with the source of modules, packages, and what they take from our other modules.
+
+    So features of older code are made anew.
+    """
     digest = hashlib.sha256(albert_cli.__version__.encode())
-    for module in modules:
-        place = Path(module.__file__ or "")
-        for file in sorted(place.parent.glob("*.py")) if place.name == "__init__.py" else [place]:
-            if file.is_file():
-                digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for file in sorted({file for module in modules for file in _sources(module, set())}):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
+
+
+def _sources(module: ModuleType, seen: set[str]) -> set[Path]:
+    """Source files of a module (of a package: all in it), and of our modules that its names come from."""
+    seen.add(module.__name__)
+    place = Path(module.__file__ or "")
+    files = set(place.parent.glob("*.py")) if place.name == "__init__.py" else {place}
+    for value in list(vars(module).values()):
+        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        if isinstance(name, str) and name.startswith("albert_cli.") and name in sys.modules and name not in seen:
+            files |= _sources(sys.modules[name], seen)
+    return {file for file in files if file.is_file()}
 
 
 class _Digest:

@@ -12,7 +12,7 @@ import datasets
 import numpy as np
 import pytest
 
-from albert_cli.data import feature_cache, features, sampler
+from albert_cli.data import feature_cache, features, sampler, span_features
 from albert_cli.data.feature_cache import FeatureCache, code_version, content_key, kept_features, table_key
 from albert_cli.data.features import EncodedTask, encode_task
 from albert_cli.data.parallel import encoding_processes, map_parts
@@ -137,6 +137,12 @@ def test_every_part_of_the_key_counts():
     others = [{"rows": "x"}, {"tokenizer": "x"}, {"settings": {"max_length": 64, "a": 1}}, {"code": "x"}]
     assert len({key, *(content_key(**{**base, **change}) for change in others)}) == 5
     assert code_version(features) != code_version(sampler)
+
+
+def test_code_that_an_encoder_calls_is_part_of_its_version():
+    files = {path.name for path in feature_cache._sources(span_features, set())}
+    assert {"span_features.py", "span_windows.py", "span_places.py"} <= files
+    assert "cli" not in {path.parent.name for path in feature_cache._sources(span_features, set())}
 
 
 class Letters:
