@@ -129,7 +129,7 @@ class PretrainTrain(Train):
     negative_rates: Literal["clamp", "keep"] = "clamp"
     """Learning rates before `start_warmup_step`: 0, or negative as the original code has them."""
     spike: Annotated[float, Field(gt=0)] | None = 1.0
-    """Rise of the loss that counts as a spike: mean of 8 steps above that of up to 100 before, in nats.
+    """Rise of the loss that counts as a spike: median of 8 steps above that of up to 100 before, in nats.
 
     null looks for losses and gradients that are not finite alone.
     """

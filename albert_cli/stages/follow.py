@@ -14,7 +14,7 @@ from torch import Tensor
 from albert_cli.errors import Interrupted
 from albert_cli.report.progress import Progress
 from albert_cli.stages.session import Session
-from albert_cli.training.loop import EvalReport, Event, SavePoint, SmallerBatches, StepReport, Stopped
+from albert_cli.training.loop import EvalReport, Event, RolledBack, SavePoint, SmallerBatches, StepReport, Stopped
 
 # Evaluations that must all find a collapsed model before a run is ended early.
 _SIGNS_TO_GIVE_UP = 3
@@ -180,6 +180,8 @@ class Follower:
                 if event.time_is_up:
                     self.session.ended = f"stopped: train.max_hours, after step {event.step}"
                     self.session.talk.say(f"{self.session.ended}; --resume goes on from here")
+            elif isinstance(event, RolledBack):
+                self._rolled_back(event)
             elif isinstance(event, SmallerBatches):
                 self.session.talk.warn(
                     f"out of memory at step {event.step + 1}: from here on micro-batches of {event.batch_size}, "
@@ -225,6 +227,15 @@ class Follower:
             self._save(best=True)
         else:
             course.misses += 1
+        self.window.restart()
+
+    def _rolled_back(self, event: RolledBack) -> None:
+        first, last = event.skipped
+        self.session.talk.warn(
+            f"{event.fault.message}; back to the checkpoint of step {event.step}, leaving out the data of steps "
+            f"{first} to {last} ({event.number}. time)"
+        )
+        self.course.step, self.saved_at = event.step, event.step
         self.window.restart()
 
     def _better(self, score: float, best: float) -> bool:

@@ -144,6 +144,29 @@ def find_checkpoint(folder: Path) -> Found:
     return Found(None, skipped)
 
 
+def step_of(path: Path) -> int:
+    """Updates made before a checkpoint, from its directory's name."""
+    return int(path.name.rpartition("-")[2])
+
+
+def forget_later(folder: Path, path: Path) -> None:
+    """Go back to a checkpoint for good: remove those made after it, and point ``last`` at it.
+
+    ``best`` follows if it was among the removed.
+
+    Args:
+        folder: of all checkpoints of the run.
+        path: the one to go back to.
+    """
+    best = folder / "best"
+    if best.is_symlink() and (not best.exists() or step_of(best.resolve()) > step_of(path)):
+        point_link(best, path.name)
+    point_link(folder / "last", path.name)
+    for later in list_checkpoints(folder):
+        if step_of(later) > step_of(path):
+            remove_directory(later)
+
+
 def list_checkpoints(folder: Path) -> list[Path]:
     """Directories of checkpoints, oldest first, sound or not."""
     if not folder.is_dir():

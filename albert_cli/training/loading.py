@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Protocol, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
@@ -25,7 +25,7 @@ class Indexed(Protocol[ItemOut]):
         ...
 
 
-def fetch(source: Indexed[Item], places: Sequence[int], *, workers: int = 0, pin: bool = False) -> Iterator[Item]:
+def fetch(source: Indexed[Item], places: Indexed[int], *, workers: int = 0, pin: bool = False) -> Iterator[Item]:
     """Items in the order of their places.
 
     Args:
@@ -46,7 +46,7 @@ def fetch(source: Indexed[Item], places: Sequence[int], *, workers: int = 0, pin
 
 
 class _Chosen(Dataset[Any]):
-    def __init__(self, source: Indexed[Any], places: Sequence[int]) -> None:
+    def __init__(self, source: Indexed[Any], places: Indexed[int]) -> None:
         self._source, self._places = source, places
 
     def __len__(self) -> int:

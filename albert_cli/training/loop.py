@@ -5,14 +5,15 @@ waits for the device, so read them at the log interval. What must be decided on 
 is decided here, from numbers summed over them (training/update.py).
 
 The order of examples is the source's, a function of the step; dropout is one, too, because every step seeds torch anew.
-So a run's position is its step, and going on from a checkpoint repeats the uninterrupted run bit by bit.
+So a run's position is its step and the few ranges of data that it leaves out (training/guards.py), and going on from a
+checkpoint repeats the uninterrupted run bit by bit.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,13 +25,14 @@ from albert_cli.data.batching import PackedBatch
 from albert_cli.data.sampler import Divisible, in_parts
 from albert_cli.errors import TrainingError
 from albert_cli.training.evaluation import EvaluationStopped
+from albert_cli.training.guards import Guard, Places, RolledBack, TrainingFault
 from albert_cli.training.interrupt import StopFlag
 from albert_cli.training.loading import Indexed, fetch
 from albert_cli.training.memory import MicroBatchTooLarge, smaller_cut
 from albert_cli.training.objectives import Objective
 from albert_cli.training.update import StepReport, Updates
 
-__all__ = ["EvalReport", "Event", "SavePoint", "SmallerBatches", "StepReport", "Stopped", "train"]
+__all__ = ["EvalReport", "Event", "RolledBack", "SavePoint", "SmallerBatches", "StepReport", "Stopped", "train"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Stopped:
     evaluation_due: bool
 
 
-Event = StepReport | EvalReport | SavePoint | SmallerBatches | Stopped
+Event = StepReport | EvalReport | SavePoint | SmallerBatches | RolledBack | Stopped
 
 
 def train(
@@ -105,6 +107,7 @@ def train(
     eval_every: int | None = None,
     save_every: int | None = None,
     evaluate_first: bool = False,
+    guard: Guard | None = None,
     stop: StopFlag | None = None,
     max_seconds: float = math.inf,
     workers: int = 0,
@@ -127,6 +130,7 @@ def train(
         eval_every: updates between evaluations.
         save_every: updates between save points; there is one at the end in any case.
         evaluate_first: begin with the evaluation that an interruption left out.
+        guard: watches the losses and knows how to go back to a checkpoint; None gives up at the first fault.
         stop: looked at after each step.
         max_seconds: time after which to end as if the last step had been made; the schedule takes no notice.
         workers: data-loading processes.
@@ -134,20 +138,32 @@ def train(
     Yields:
         A `StepReport` for each update; `EvalReport` and `SavePoint` where they fall due, the evaluation first;
         `SmallerBatches` before a step whose micro-batches a GPU had no memory for, if the source can be cut (one
-        process); `Stopped` as the last event if someone asked to stop.
+        process); `RolledBack` after a fault, when the state is that of an earlier step; `Stopped` as the last event if
+        someone asked to stop.
 
     Raises:
-        TrainingError: a loss or gradient that is not finite (found at the latest one step later, and always before an
-            evaluation or a save point), fp16 gradients that overflow at any scale, or no memory for a single example.
+        TrainingError: a fault that there is no way back from: a loss or gradient that is not finite, or a loss that
+            rises and stays up (found at the latest one step later, and always before an evaluation or a save point);
+            no data left; fp16 gradients that overflow at any scale, or no memory for a single example.
         ValueError: more steps than the source has.
     """
     if max_steps > len(source):
         raise ValueError(f"{max_steps} steps asked for, the source has {len(source)}")
     deadline = time.monotonic() + max_seconds
+    guard = guard or Guard()
     run = Updates(
-        model, objective, optimizer, schedule, accelerator, clip=clip, seed=seed, stop=stop, deadline=deadline
+        model,
+        objective,
+        optimizer,
+        schedule,
+        accelerator,
+        clip=clip,
+        seed=seed,
+        stop=stop,
+        guard=guard,
+        deadline=deadline,
     )
-    supply = _Supply(source, max_steps, workers=workers, pin=accelerator.device.type == "cuda")
+    supply = _Supply(source, max_steps, guard, workers=workers, pin=accelerator.device.type == "cuda")
     supply.start_at(start_step)
     course = _Course(start_step, max_steps, evaluate, eval_every, save_every, evaluate_first)
     try:
@@ -162,11 +178,22 @@ class _Supply:
 
     source: Indexed[list[PackedBatch]]
     max_steps: int
+    guard: Guard
     workers: int = field(kw_only=True)
     pin: bool = field(kw_only=True)
 
     def start_at(self, step: int) -> None:
-        self.batches = fetch(self.source, range(step, self.max_steps), workers=self.workers, pin=self.pin)
+        """Begin at a step, which leaves out what the guard says.
+
+        Raises:
+            TrainingError: so much is left out that the source has too few steps.
+        """
+        places = Places(tuple(self.guard.skipped), step, self.max_steps)
+        if len(places) and places[len(places) - 1] >= len(self.source):
+            raise TrainingError(
+                "too much of the training data has led to faults", hint="look at them with `albert data inspect`"
+            )
+        self.batches = fetch(self.source, places, workers=self.workers, pin=self.pin)
 
     def cut(self, step: int) -> SmallerBatches:
         """Begin anew at a step with smaller micro-batches.
@@ -199,33 +226,63 @@ class _Course:
     evaluate_first: bool
 
 
+@dataclass
+class _Position:
+    """Where the run stands.
+
+    Attributes:
+        step: updates made.
+        began: step of the checkpoint that it came from, which need not be saved again.
+        due: an evaluation belongs here.
+    """
+
+    step: int
+    began: int
+    due: bool
+
+
 def _events(run: Updates, supply: _Supply, course: _Course) -> Iterator[Event]:
-    step = course.start_step
-    due = course.evaluate is not None and course.evaluate_first and step < course.max_steps
-    while True:
-        signal_number = run.signal_number
-        at_end = step >= course.max_steps
-        final = at_end or run.time_is_up
-        due = due or (course.evaluate is not None and final)
-        saving = final or (step > course.start_step and _falls_due(step, course.save_every))
-        if signal_number or due or saving:
-            run.check()
-        if due and course.evaluate is not None and not signal_number:
-            try:
-                yield EvalReport(step, run.evaluate(course.evaluate, step))
-                due = False
-            except EvaluationStopped as stopped:
-                signal_number = stopped.signal_number
-        if signal_number:
-            yield Stopped(step, signal_number, evaluation_due=due)
-            return
-        if saving:
-            yield SavePoint(step, final, time_is_up=final and not at_end)
-        if final:
-            return
-        yield from _one_step(run, supply, step)
-        step += 1
-        due = course.evaluate is not None and _falls_due(step, course.eval_every)
+    due = course.evaluate is not None and course.evaluate_first and course.start_step < course.max_steps
+    at = _Position(course.start_step, course.start_step, due)
+    over = False
+    while not over:
+        try:
+            over = yield from _round(run, supply, course, at)
+        except TrainingFault as fault:
+            back = run.guard.go_back(fault)
+            run.forget()
+            supply.start_at(back.step)
+            at = _Position(back.step, back.step, due=False)
+            yield back
+
+
+def _round(run: Updates, supply: _Supply, course: _Course, at: _Position) -> Generator[Event, None, bool]:
+    """What falls due, and the next step; True when that was all."""
+    signal_number = run.signal_number
+    at_end = at.step >= course.max_steps
+    final = at_end or run.time_is_up
+    due = at.due or (course.evaluate is not None and final)
+    saving = final or (at.step > at.began and _falls_due(at.step, course.save_every))
+    if signal_number or due or saving:
+        run.check()
+    if due and course.evaluate is not None and not signal_number:
+        try:
+            yield EvalReport(at.step, run.evaluate(course.evaluate, at.step))
+            due = False
+        except EvaluationStopped as stopped:
+            signal_number = stopped.signal_number
+    if signal_number:
+        yield Stopped(at.step, signal_number, evaluation_due=due)
+        return True
+    if saving:
+        yield SavePoint(at.step, final, time_is_up=final and not at_end)
+        run.guard.saved()
+    if final:
+        return True
+    yield from _one_step(run, supply, at.step)
+    at.step += 1
+    at.due = course.evaluate is not None and _falls_due(at.step, course.eval_every)
+    return False
 
 
 def _one_step(run: Updates, supply: _Supply, step: int) -> Iterator[Event]:

@@ -24,6 +24,7 @@ from torch.optim.optimizer import Optimizer
 
 from albert_cli.data.batching import PackedBatch
 from albert_cli.errors import TrainingError
+from albert_cli.training.guards import Guard, TrainingFault
 from albert_cli.training.interrupt import StopFlag
 from albert_cli.training.memory import MicroBatchTooLarge, memory_explained
 from albert_cli.training.objectives import Objective
@@ -91,6 +92,7 @@ class Updates:
     clip: float | None = field(kw_only=True)
     seed: int = field(kw_only=True)
     stop: StopFlag | None = field(kw_only=True)
+    guard: Guard = field(default_factory=Guard, kw_only=True)
     deadline: float = field(default=math.inf, kw_only=True)
     signal_number: int = 0
     time_is_up: bool = False
@@ -215,13 +217,15 @@ class Updates:
         kind = _sum_type(self.accelerator.device)
         values = [*losses.values(), *metrics.values(), ~finite_loss, bad_gradient]
         total = self._sum(torch.stack([value.detach().to(kind) for value in values]))
-        self.warnings.append(_Warning(done, learning_rate, _OnItsWay(total[-2:])))
         parts = iter(total.unbind())
         means = {name: next(parts) / counts[name].clamp(min=1.0) for name in losses}
+        loss = torch.stack(list(means.values())).sum()
+        look_at = torch.cat([total[-2:], loss.reshape(1)])
+        self.warnings.append(_Warning(done, learning_rate, _OnItsWay(look_at)))
         return StepReport(
             step=done,
             learning_rate=learning_rate,
-            loss=torch.stack(list(means.values())).sum(),
+            loss=loss,
             losses=means,
             metrics={name: next(parts) for name in metrics},
             counts=counts,
@@ -231,17 +235,24 @@ class Updates:
         )
 
     def check(self, before: int | None = None) -> None:
-        """Raise if a step looked wrong; ``before`` leaves later steps, still under way, for the next time."""
+        """Raise a `TrainingFault` if a step looked wrong; ``before`` leaves later ones for the next time."""
         while self.warnings and (before is None or self.warnings[0].step < before):
             warning = self.warnings.pop(0)
-            bad_loss, bad_gradient = warning.flags.read()
+            bad_loss, bad_gradient, loss = warning.flags.read()
             if bad_loss or bad_gradient:
                 raise _not_finite("loss" if bad_loss else "gradient", warning)
+            self.guard.look(loss, step=warning.step, learning_rate=warning.learning_rate)
         if self.skipped_in_a_row > _MAX_SKIPPED_IN_A_ROW:
             raise TrainingError(
                 f"fp16 gradients overflowed in {self.skipped_in_a_row} steps in a row",
                 hint="use runtime.precision=bf16 or fp32, or a lower train.learning_rate",
             )
+
+    def forget(self) -> None:
+        """Drop what is known of steps that an earlier checkpoint has undone."""
+        self.warnings.clear()
+        self.skipped_in_a_row = 0
+        self.optimizer.zero_grad(set_to_none=True)
 
     def evaluate(self, evaluate: Callable[[int], Any], step: int) -> Any:
         """Call the caller's evaluation in eval mode."""
@@ -293,12 +304,10 @@ class _Warning:
     flags: _OnItsWay
 
 
-def _not_finite(what: str, warning: _Warning) -> TrainingError:
-    return TrainingError(
-        f"the {what} is not finite at step {warning.step} (learning rate {warning.learning_rate:.3g}); "
-        "checkpoints saved before are sound",
-        hint="lower train.learning_rate or lengthen train.warmup_steps; keep train.clip on; "
-        "with runtime.precision=fp16 try bf16 or fp32; look at the data with `albert data inspect`",
+def _not_finite(what: str, warning: _Warning) -> TrainingFault:
+    return TrainingFault(
+        f"the {what} is not finite at step {warning.step} (learning rate {warning.learning_rate:.3g})",
+        step=warning.step,
     )
 
 

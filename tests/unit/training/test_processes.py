@@ -135,7 +135,7 @@ def test_all_start_from_the_weights_of_the_first(outcomes):
 
 def test_a_loss_that_is_not_finite_on_one_ends_all(outcomes):
     for name in ("2-0", "2-1"):
-        assert outcomes[name]["broken"][0] == "TrainingError"
+        assert outcomes[name]["broken"][0] == "TrainingFault"
         assert "loss is not finite at step 3" in outcomes[name]["broken"][1]
 
 
