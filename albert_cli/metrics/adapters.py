@@ -16,6 +16,7 @@ import numpy as np
 
 from albert_cli.errors import DataError, UsageError
 from albert_cli.files.text import safe_line
+from albert_cli.metrics.choices import choice_accuracy
 from albert_cli.metrics.glue import METRICS
 from albert_cli.metrics.ner import score_tag_lists, span_values
 from albert_cli.metrics.squad import official_percent
@@ -23,7 +24,8 @@ from albert_cli.metrics.squad import official_percent
 _REAL_VALUED = frozenset({"pearson", "spearmanr", "mse"})
 _SQUAD = ("squad", "squad_v2")
 _TAGS = ("span_f1", "seqeval")
-_OTHERS = (*_SQUAD, *_TAGS)
+_CHOICES = "choice_accuracy"
+_OTHERS = (*_SQUAD, *_TAGS, _CHOICES)
 _LABEL_SETS = frozenset({"exact_match", "multilabel_micro_f1", "multilabel_macro_f1"})
 
 
@@ -33,7 +35,8 @@ def evaluate_metric(name: str) -> Any:
     Args:
         name: a key of ``metrics.glue.METRICS``, ``squad`` or ``squad_v2``. These two take and give what the scripts of
             those names take and give: predictions and references with ids, percent. So does ``seqeval`` with lists of
-            tags; ``span_f1`` gives the same numbers flat, under the names of our scores.
+            tags; ``span_f1`` gives the same numbers flat, under the names of our scores. ``choice_accuracy`` takes
+            references as ``{"label": 2, "subset": "middle"}`` and scores each part as well.
 
     Returns:
         An object with ``compute(predictions=, references=)`` and ``add_batch``; it keeps everything in memory and can
@@ -46,6 +49,8 @@ def evaluate_metric(name: str) -> Any:
         return _squad_class(name)(keep_in_memory=True)
     if name in _TAGS:
         return _tags_class(name)(keep_in_memory=True)
+    if name == _CHOICES:
+        return _choices_class()(keep_in_memory=True)
     if name not in METRICS:
         raise ValueError(f"no metric {name!r}; known: {', '.join([*METRICS, *_OTHERS])}")
     return _metric_class(name)(keep_in_memory=True)
@@ -234,3 +239,28 @@ def _tags_class(name: str) -> Any:
 
     camel = "".join(part.capitalize() for part in name.split("_"))
     return type(camel, (evaluate.Metric,), {"_info": info, "_compute": compute, "__doc__": score.__doc__})
+
+
+def _choices_class() -> Any:
+    """Subclass of ``evaluate.Metric`` for numbers of choices, with the part of the data that each question is of."""
+    import datasets
+    import evaluate
+
+    def info(_: Any) -> Any:
+        number = datasets.Value("int64")
+        return evaluate.MetricInfo(
+            description=(choice_accuracy.__doc__ or "").strip(),
+            citation="",
+            inputs_description="predictions, references",
+            features=datasets.Features(
+                {"predictions": number, "references": {"label": number, "subset": datasets.Value("string")}}
+            ),
+        )
+
+    def compute(_: Any, predictions: Any, references: Any) -> dict[str, float]:
+        labels = [one["label"] for one in references]
+        return choice_accuracy(predictions, labels, [one["subset"] for one in references])
+
+    return type(
+        "ChoiceAccuracy", (evaluate.Metric,), {"_info": info, "_compute": compute, "__doc__": choice_accuracy.__doc__}
+    )
