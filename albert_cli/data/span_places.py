@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 UNKNOWN_START = -1
+_FEW = 8  # characters that a start may be off, or spaces that a text has more or less than its answer
 Found = Literal["exact", "moved", "differs", "missing"]
 
 
@@ -41,18 +42,21 @@ def locate_answer(context: str, text: str, answer_start: int) -> Place:
         answer_start: where it should begin; -1 for unknown.
 
     Returns:
-        Its characters at ``answer_start`` if they are there, in other letters or spaces too; otherwise those of its
-        nearest occurrence; otherwise as many as it has from ``answer_start``.
+        Its characters at ``answer_start`` if they are there, or a few characters away, or there in other letters and
+        spaces; otherwise those of its nearest occurrence; otherwise as many as it has from ``answer_start``.
     """
     end = answer_start + len(text)
     if answer_start >= 0 and context.startswith(text, answer_start):
         return Place(answer_start, end, "exact")
-    if answer_start >= 0 and _loosely(context[answer_start:end]) == _loosely(text):
-        return Place(answer_start, min(end, len(context)), "differs")
-    nearest = _nearest(context, text, max(answer_start, 0))
-    if nearest is None and text.strip() and text.strip() != text:
+    wanted = max(answer_start, 0)
+    nearest = _nearest(context, text, wanted)
+    if nearest is None and text.strip():
         text = text.strip()
-        nearest = _nearest(context, text, max(answer_start, 0))
+        nearest = _nearest(context, text, wanted)
+    is_near = nearest is not None and abs(nearest - wanted) <= _FEW
+    alike = None if is_near or answer_start < 0 else _alike(context, text, answer_start)
+    if alike is not None:
+        return Place(answer_start, alike, "differs")
     if nearest is not None:
         return Place(nearest, nearest + len(text), "moved")
     if 0 <= answer_start < len(context):
@@ -130,6 +134,17 @@ def _nearest(context: str, text: str, wanted: int) -> int | None:
     before = context.rfind(text, 0, wanted + len(text))
     found = [place for place in (before, behind) if place >= 0]
     return min(found, key=lambda place: abs(place - wanted)) if found else None
+
+
+def _alike(context: str, text: str, start: int) -> int | None:
+    """Place behind what begins here and is the same text in other letters or with more or fewer spaces, if it is."""
+    loose = _loosely(text)
+    length = start + len(text)
+    for more in range(_FEW + 1):
+        for end in (length + more, length - more):
+            if start < end <= len(context) and _loosely(context[start:end]) == loose:
+                return start + len(context[start:end].rstrip())
+    return None
 
 
 def _loosely(text: str) -> str:

@@ -7,7 +7,6 @@ else that is wrong is one error that names its place.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -176,11 +175,6 @@ def _answers(value: Any, place: str) -> tuple[list[str], list[int]]:
     """Texts and starts of answers in any of the usual forms; an empty text is no answer."""
     if value is None or value == "":
         return [], []
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except json.JSONDecodeError as error:
-            raise DataError(f"an answer without answer_start ({place})", hint=_SHAPE) from error
     if isinstance(value, Mapping):
         texts, starts = _parts(value, "text", place), _parts(value, "answer_start", place)
     elif isinstance(value, list):

@@ -11,6 +11,7 @@ Whatever the source, a split has the columns
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -111,21 +112,48 @@ def _row_question(table: RawTable, row: int, columns: Mapping[str, str], counts:
     place = table.place(row)
     record = {role: table.columns[name][row] for role, name in columns.items()}
     starts = record.pop("answer_start", None)
-    answers = record.get("answers")
-    if isinstance(answers, str | list) and "answer_start" in columns and not _holds_objects(answers):
-        missing = answers in ("", [])
-        record["answers"] = [] if missing else {"text": answers, "answer_start": None if starts == "" else starts}
+    context = text_of(record, "context", place)
+    record["answers"] = _beside_starts(_from_json(record.get("answers")), starts, context, place)
     title = record.get("title")
-    return checked_question(
-        record,
-        place,
-        context=text_of(record, "context", place),
-        title="" if title is None else str(title),
-        counts=counts,
-    )
+    return checked_question(record, place, context=context, title="" if title is None else str(title), counts=counts)
 
 
-def _holds_objects(answers: str | list[Any]) -> bool:
+def _from_json(answers: Any) -> Any:
+    """SQuAD's answers written as text into one cell; any other text is an answer."""
+    if not isinstance(answers, str) or answers[:1] not in ("{", "["):
+        return answers
+    try:
+        value = json.loads(answers)
+    except (ValueError, RecursionError):
+        return answers
+    is_answers = isinstance(value, Mapping) or value == [] or _holds_objects(value)
+    return value if is_answers else answers
+
+
+def _beside_starts(answers: Any, starts: Any, context: str, place: str) -> Any:
+    """Texts of answers together with their starts, in SQuAD's form; anything else as it is."""
+    texts = [answers] if isinstance(answers, str) else answers
+    if not isinstance(texts, list) or _holds_objects(texts):
+        return answers
+    if starts is None or starts == "":
+        starts = [_only_place(text, context, place) for text in texts if text != ""]
+        texts = [text for text in texts if text != ""]
+    return {"text": texts, "answer_start": starts} if texts not in ([], [""]) else []
+
+
+def _only_place(text: Any, context: str, place: str) -> int:
+    """Where an answer without a start is, if there is no doubt."""
+    count = context.count(text) if isinstance(text, str) else 0
+    if count != 1:
+        where = "is not in its context" if count == 0 else f"is {count} times in its context"
+        raise DataError(
+            f"an answer without answer_start {where}: {safe_line(str(text), limit=60)!r} ({place})",
+            hint="say its first character, counted from 0, in a column answer_start",
+        )
+    return context.index(text)
+
+
+def _holds_objects(answers: Any) -> bool:
     return isinstance(answers, list) and bool(answers) and isinstance(answers[0], Mapping)
 
 

@@ -297,6 +297,8 @@ def test_fingerprint_sees_labels_and_the_disk_keeps_everything(tmp_path):
         ("dog", 15, (12, 15, "moved")),
         ("dog", -1, (2, 5, "moved")),
         ("A Dog", 0, (0, 5, "differs")),
+        ("a dog  cat", 0, (0, 9, "differs")),
+        ("adog ca", 0, (0, 8, "differs")),
         (" cat ", 6, (6, 9, "moved")),
         ("bird", 6, (6, 10, "differs")),
         ("bird", -1, (0, 0, "missing")),

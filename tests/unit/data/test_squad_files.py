@@ -164,6 +164,19 @@ def test_named_columns(tmp_path):
     assert notes == ("columns of test: question=frage, context=absatz, answers=wort, answer_start=ab",)
 
 
+def test_an_answer_without_a_start_is_looked_for_in_own_tables(tmp_path):
+    content = "question,context,answer\nWho?,Ada met Ada B.,Ada B\nWhere?,Ada met Ada B.,\nWhat?,[x] is y,[x]\n"
+    rows, _ = read(write(tmp_path, content, "own.csv"))
+    assert [row["answers"]["answer_start"] for row in rows] == [[8], [], [0]]
+    assert [row["is_impossible"] for row in rows] == [False, True, False]
+    with pytest.raises(
+        DataError, match=r"an answer without answer_start is 2 times in its context: 'Ada' \(.*own.csv:3"
+    ):
+        read(write(tmp_path, content.replace("B.,\n", "B.,Ada\n"), "own.csv"))
+    with pytest.raises(DataError, match=r"is not in its context: 'Eve' \(.*own.csv:3"):
+        read(write(tmp_path, content.replace("B.,\n", "B.,Eve\n"), "own.csv"))
+
+
 def test_objects_to_predict_need_no_answers():
     rows = load_span_records("squad2", [{"question": "Who?", "context": CONTEXT}]).splits["test"]
     assert rows["is_impossible"] == [None]
@@ -264,8 +277,6 @@ def test_other_malformed_files(tmp_path, monkeypatch):
         read(tmp_path / "nowhere.json")
     with pytest.raises(DataError, match="not a table"):
         read(write(tmp_path, "text", "notes.docx"))
-    with pytest.raises(DataError, match=r"an answer without answer_start \(.*own.csv:2\)"):
-        read(write(tmp_path, "question,context,answer\nWho?,Ada did.,Ada\n", "own.csv"))
     rows = "question,context,answer,answer_start\nWho?,Ada did.,Ada,0\nWho?,Ada did.,Ada,90\n"
     with pytest.raises(DataError, match=r"answer_start 90 is outside its context of 8 characters \(.*own.csv:3\)"):
         read(write(tmp_path, rows, "own.csv"))
