@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from albert_cli.files.atomic import new_directory
+from albert_cli.files.limits import require_free_space
 from albert_cli.report.card import CardFacts, Score, model_card
 from albert_cli.stages.assemble import Assembled
 from albert_cli.stages.session import Session
@@ -60,6 +61,8 @@ def _write(
     scores: Sequence[Score],
     data: Mapping[str, Any],
 ) -> None:
+    size = sum(weight.numel() * weight.element_size() for weight in work.model.parameters())
+    require_free_space(session.run.path, size * 11 // 10 + 2**22, what="the model")  # the tokenizer too
     with new_directory(session.run.model_path) as folder:
         work.model.save_pretrained(folder)
         work.tokenizer.save_pretrained(folder)

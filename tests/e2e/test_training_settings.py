@@ -11,7 +11,9 @@ import torch
 from command_line import albert, done, events, losses, settings, status
 from safetensors.torch import load_file
 
+from albert_cli.files import limits
 from albert_cli.stages.attempts import seed_of_attempt
+from albert_cli.training.checkpoint import list_checkpoints
 from albert_cli.training.objectives import ClassificationObjective
 
 FEW = settings(train__max_steps=6, train__eval_every=3, train__log_every=1, train__warmup_steps=0)
@@ -124,6 +126,35 @@ def test_memory_that_runs_out_changes_no_loss(home: Path, tmp_path: Path, monkey
     assert outcome.err.count("out of memory at step 1") == 2
     assert "micro-batches of 2, 4 for each step; the effective batch stays" in outcome.err
     assert losses(cut) == pytest.approx(losses(plain), abs=1e-5)
+
+
+def test_a_disk_that_fills_up_loses_no_checkpoint(
+    home: Path, finetuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room for the first checkpoint, none for the second; later none for the model."""
+    run = tmp_path / "run"
+    words = ("finetune", home / "finetune.yaml", "--out", run)
+    free, asked = limits.free_bytes, []
+
+    def filling_up(path: Path) -> int:
+        asked.append(path)
+        return 0 if len(asked) > room else free(path)
+
+    monkeypatch.setattr(limits, "free_bytes", filling_up)
+    room = 1
+    albert(*words).refused(3, "no room for a checkpoint")
+    assert status(run)["state"] == "failed"
+    assert [path.name for path in list_checkpoints(run / "checkpoints")] == ["step-00000008"]
+    asked.clear()
+    room = 2
+    albert(*words, "--resume").refused(3, "no room for the model")
+    asked.clear()
+    room = 99
+    done(*words, "--resume")
+    assert events(run) == events(finetuned)
+    assert (run / "model" / "model.safetensors").read_bytes() == (
+        finetuned / "model" / "model.safetensors"
+    ).read_bytes()
 
 
 def test_a_processor_without_memory_is_exit_4(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
