@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,14 @@ def shared_dir() -> Path:
     if not (folder / "goldens").is_dir():
         pytest.skip(f"no folder of reference outputs at {folder} (set ALBERT_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Token shards and encoded splits of the tests never meet those of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALBERT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
 
 
 @pytest.fixture(scope="session")
