@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from albert_cli.data.live import LiveSource
+from albert_cli.errors import TrainingError
 from albert_cli.models.heads import AlbertForMaskedLM, AlbertForPreTraining
 from albert_cli.recipe.load import LoadedRecipe
 from albert_cli.recipe.requests import RunOptions
@@ -20,12 +21,15 @@ from albert_cli.stages.plan_report import say_plan
 from albert_cli.stages.pretraining_data import PretrainingData, Team, open_text, pretraining_data
 from albert_cli.stages.session import Session, open_session, start_processes
 from albert_cli.stages.start import build_start
-from albert_cli.stages.suspicions import Suspicions, wilson_interval
+from albert_cli.stages.suspicions import Collapse, Suspicions, wilson_interval
 from albert_cli.stages.tokenizers import load_tokenizer
 from albert_cli.stages.training_run import Work, run_training
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.evaluation import Evaluation, evaluate
 from albert_cli.training.objectives import PretrainingObjective
+
+# Steps after the warm-up in which new weights may still come down to knowing nothing.
+_STEPS_TO_SETTLE = 100
 
 
 def run(loaded: LoadedRecipe, options: RunOptions) -> int:
@@ -91,10 +95,17 @@ def _train(
         look(_values(found), found.counts.get("sop", 0.0), step)
         return found
 
+    collapse = Collapse(recipe.train.start_warmup_step + recipe.train.warmup_steps + _STEPS_TO_SETTLE)
+
     def train_line(window: Window) -> dict[str, float]:
-        line, last = _train_line(window), window.last
-        if not data.held_out and last is not None:
-            look(line, window.read()[1].get("sop_count", 0.0), last.step)
+        line, sums, last = _train_line(window), window.read()[1], window.last
+        assert last is not None
+        pairs = sums.get("sop_count", 0.0)
+        if not data.held_out:
+            look(line, pairs, last.step)
+        sign = collapse.sign(line, masked=sums["mlm_masked"], pairs=pairs, step=last.step)
+        if sign is not None:  # from sums over all processes, so all of them end here
+            raise _collapsed(sign, line, last.step)
         return line
 
     source = data.make_source(plan.max_steps)
@@ -168,6 +179,14 @@ def _train_line(window: Window) -> dict[str, float]:
         "learning_rate": last.learning_rate,
         "gradient_norm": float(last.gradient_norm),
     }
+
+
+def _collapsed(sign: str, line: Mapping[str, float], step: int) -> TrainingError:
+    return TrainingError(
+        f"the model has collapsed by step {step}: {sign}; most likely the learning rate is too high "
+        f"({line['learning_rate']:.3g} now)",
+        hint="lower train.learning_rate (to a tenth, say) or lengthen train.warmup_steps",
+    )
 
 
 def _values(evaluation: Evaluation) -> dict[str, float]:

@@ -28,7 +28,7 @@ from albert_cli.stages.example_law import example_law
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 # Examples that a held-out measurement looks at, so that it stays short beside the training.
-_HELD_OUT_EXAMPLES = 4096
+_HELD_OUT_EXAMPLES = 8192
 _HELD_OUT_BATCH = 64
 
 

@@ -50,8 +50,8 @@ class Suspicions:
 class Collapse:
     """Whether a run is worse than knowing nothing and stays so: the mark of far too large steps.
 
-    A model that has learnt nothing yet answers with the piece frequencies and a coin. One whose weights are thrown around
-    loses more than that, and does not come down. Lines are joined until they hold enough to tell that from noise.
+    A model that has learnt nothing yet answers with the piece frequencies and a coin. One whose weights are thrown
+    around loses more than that, and does not come down. Lines are joined until they hold enough to tell it from noise.
 
     Attributes:
         patience: steps before anything is judged, the warm-up among them.

@@ -259,7 +259,7 @@ def _saver(
             extra={
                 "course": asdict(course),
                 "guard": guard.state(),
-                "position": work.position(course.step) if work.position is not None else {},
+                "position": work.position(guard.place(course.step)) if work.position is not None else {},
             },
         )
         return save_checkpoint(
