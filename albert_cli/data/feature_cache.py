@@ -13,7 +13,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, Protocol, TypeVar
@@ -94,7 +94,7 @@ def kept_features(
     *,
     tokenizer: Fingerprinted,
     settings: Mapping[str, Any],
-    code: ModuleType,
+    code: ModuleType | Sequence[ModuleType],
     build: Callable[[], Features],
 ) -> Features:
     """Encode a split, or take what an earlier run made of the same rows.
@@ -105,7 +105,7 @@ def kept_features(
         rows: ``datasets.Dataset`` of the split. Few rows are encoded in no time and not kept.
         tokenizer: of the ids.
         settings: what else the encoder is told, JSON values.
-        code: module of the encoder; that of the tokenizers is looked at too.
+        code: module of the encoder, or several; that of the tokenizers is looked at too.
         build: encodes.
     """
     if cache is None or len(rows) < _FEWEST_ROWS:
@@ -114,7 +114,7 @@ def kept_features(
         rows=table_key(rows),
         tokenizer=tokenizer.fingerprint,
         settings=settings,
-        code=code_version(code, tokenization),
+        code=code_version(*([code] if isinstance(code, ModuleType) else code), tokenization),
     )
     return cache.get(kind, key, build)
 

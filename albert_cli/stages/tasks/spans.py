@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from albert_cli.data import span_features
+from albert_cli.data import span_contexts, span_features, span_places, span_windows
 from albert_cli.data.examples import Examples
 from albert_cli.data.feature_cache import FeatureCache, kept_features
 from albert_cli.data.span_decoding import Candidate, RowAnswers, decode_beam, decode_plain
@@ -135,7 +135,7 @@ class SpanTask:
             rows,
             tokenizer=tokenizer,
             settings=settings,
-            code=span_features,
+            code=(span_features, span_contexts, span_places, span_windows),
             build=lambda: encode_spans(rows, tokenizer, **settings),
         )
 
