@@ -62,14 +62,16 @@ class SpanTask:
     Args:
         data: the questions.
         settings: how they are asked and answered.
+        threads: that encoding may take; None means every core.
     """
 
     smaller_is_better: frozenset[str] = frozenset()
     best_metric = "f1"
     cache: FeatureCache | None = None
 
-    def __init__(self, data: SpanData, settings: SpanSettings) -> None:
+    def __init__(self, data: SpanData, settings: SpanSettings, *, threads: int | None = None) -> None:
         self.data = data
+        self.threads = threads
         self.settings = settings
         self._threshold = settings.threshold
         self._golds: dict[str, list[list[str]]] = {}
@@ -136,7 +138,7 @@ class SpanTask:
             tokenizer=tokenizer,
             settings=settings,
             code=(span_features, span_contexts, span_places, span_windows),
-            build=lambda: encode_spans(rows, tokenizer, **settings),
+            build=lambda: encode_spans(rows, tokenizer, threads=self.threads, **settings),
         )
 
     def objective(self) -> Objective:
@@ -363,7 +365,7 @@ def read(recipe: FinetuneRecipe, config: AlbertConfig | None) -> SpanTask:
         columns=_columns(recipe),
         limit=data.limit,
     )
-    return SpanTask(loaded, span_settings(recipe, config, loaded))
+    return SpanTask(loaded, span_settings(recipe, config, loaded), threads=recipe.runtime.threads)
 
 
 def read_input(recipe: FinetuneRecipe, path: Path, config: AlbertConfig) -> SpanTask:
