@@ -198,7 +198,9 @@ def _gather(spans: Sequence[tuple[TextWindow, int, int, float]], text: str, rule
     for window, first, last, score in spans:
         start, end = int(window.starts[first - window.first]), int(window.ends[last - window.first])
         if rules.aligns:
-            start, end = whole_words(text, start, end)
+            # Theirs sees a word as far as the window does.
+            limits = (0, len(text)) if rules.shares_windows else (int(window.starts[0]), int(window.ends[-1]))
+            start, end = whole_words(text, start, end, limits=limits)
         key = text[start:end].lower()
         scores[key] = scores.get(key, 0.0) + score
         places.setdefault(key, (start, end))
@@ -206,10 +208,10 @@ def _gather(spans: Sequence[tuple[TextWindow, int, int, float]], text: str, rule
     return [Found(text[slice(*places[key])], *places[key], scores[key]) for key in order]
 
 
-def whole_words(text: str, start: int, end: int) -> tuple[int, int]:
-    """Grow a slice to the next spaces, or the ends of the text."""
-    while start > 0 and not text[start - 1].isspace():
+def whole_words(text: str, start: int, end: int, *, limits: tuple[int, int]) -> tuple[int, int]:
+    """Grow a slice to the next spaces, or to the limits."""
+    while start > limits[0] and not text[start - 1].isspace():
         start -= 1
-    while end < len(text) and not text[end].isspace():
+    while end < limits[1] and not text[end].isspace():
         end += 1
     return start, end
