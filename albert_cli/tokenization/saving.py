@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +91,19 @@ def fingerprint(model: bytes, settings_and_tokens: object) -> str:
         model: serialised SentencePiece model; its trainer settings do not count.
         settings_and_tokens: plain values with a stable ``repr``.
     """
-    parsed = parse_spm(model)
-    digest = hashlib.sha256()
-    for piece in parsed.pieces:
-        digest.update(f"{piece.text}\0{piece.score!r}\0{piece.kind}\n".encode())
-    digest.update(parsed.charsmap)
-    switches = (parsed.model_type, parsed.byte_fallback, parsed.add_dummy_prefix, parsed.remove_extra_whitespaces)
+    pieces, switches = _facts(model)
+    digest = hashlib.sha256(pieces)
     digest.update(repr((switches, settings_and_tokens)).encode())
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _facts(model: bytes) -> tuple[bytes, tuple[Any, ...]]:
+    """Everything about the pieces as bytes, and the model's switches. A model takes half a second to parse."""
+    parsed = parse_spm(model)
+    lines = [f"{piece.text}\0{piece.score!r}\0{piece.kind}\n".encode() for piece in parsed.pieces]
+    switches = (parsed.model_type, parsed.byte_fallback, parsed.add_dummy_prefix, parsed.remove_extra_whitespaces)
+    return b"".join([*lines, parsed.charsmap]), switches
 
 
 def _write(path: Path, content: bytes) -> None:
