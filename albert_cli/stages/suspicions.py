@@ -59,7 +59,8 @@ class Collapse:
 
     patience: int
     blocks: list[tuple[float, float]] = field(default_factory=list)
-    pending: list[tuple[int, float, float, float]] = field(default_factory=list)
+    pending: list[tuple[float, float, float]] = field(default_factory=list)
+    began: int = 0
 
     def sign(self, values: Mapping[str, float], *, masked: float, pairs: float, step: int) -> str | None:
         """Take in a line of training figures; what is wrong, once it is.
@@ -71,21 +72,22 @@ class Collapse:
             step: updates made.
         """
         if step <= self.patience or not masked:
+            self.began = step
             return None
         words = (values["mlm_loss_masked"] - values["mlm_loss_unigram"]) * masked
         order = (values.get("sop_loss", math.log(2)) - math.log(2)) * pairs
-        self.pending.append((step, words, masked, order if pairs else 0.0))
-        count = sum(line[2] for line in self.pending)
-        if count < _BLOCK_WORDS or self.pending[-1][0] - self.pending[0][0] < _BLOCK_STEPS:
+        self.pending.append((words, masked, order))
+        count = sum(line[1] for line in self.pending)
+        if count < _BLOCK_WORDS or step - self.began < _BLOCK_STEPS:
             return None
         share = pairs / masked  # the same in every line
         self.blocks.append(
             (
-                sum(line[1] for line in self.pending) / count,
-                sum(line[3] for line in self.pending) / (count * share) if share else 0.0,
+                sum(line[0] for line in self.pending) / count,
+                sum(line[2] for line in self.pending) / (count * share) if share else 0.0,
             )
         )
-        self.pending = []
+        self.pending, self.began = [], step
         return self._judge()
 
     def _judge(self) -> str | None:
