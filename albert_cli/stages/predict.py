@@ -20,6 +20,7 @@ from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.console import Talk, result_json
 from albert_cli.stages.answering import ask
 from albert_cli.stages.target import load_trained, read_target
+from albert_cli.stages.tasks.facts import Accompanied
 from albert_cli.stages.tasks.open import is_text_task, open_input, open_records
 from albert_cli.stages.tasks.protocol import Task
 from albert_cli.training.device import leave_processes, make_accelerator, set_threads
@@ -102,6 +103,9 @@ class _Predictor:
             if text is None:
                 text = "".join(json_line(row) + "\n" for row in task.records(_SPLIT, answers))
             _deliver(text, out)
+            if out is not None and isinstance(task, Accompanied):
+                for name, content in task.beside(_SPLIT, answers, out.name).items():
+                    _deliver(content, out.with_name(name))
             talk.say(f"{count:,} predictions" + (f": {out}" if out is not None else ""))
         return count
 

@@ -81,6 +81,15 @@ class Explained(Protocol):
 
 
 @runtime_checkable
+class Accompanied(Protocol):
+    """A task whose official predictions are more than one file."""
+
+    def beside(self, split: str, answers: Any, name: str) -> Mapping[str, str]:
+        """Names and contents of the files that go beside the official one of the given name."""
+        ...
+
+
+@runtime_checkable
 class Comparable(Protocol):
     """A task whose answers other metrics can score."""
 
