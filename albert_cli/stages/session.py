@@ -38,6 +38,7 @@ FREE_ON_RESUME = (
     "out",
     "description",
     "trackers",
+    "metrics",
     "runtime.workers",
     "runtime.recompute",
     "train.log_every",
