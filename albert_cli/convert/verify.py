@@ -133,23 +133,28 @@ def check_complete(content: Content, *, place: Path) -> None:
         del content.state[ours]
 
 
-@torch.inference_mode()
-def outputs(content: Content, *, place: Path) -> dict[str, Tensor]:
-    """Outputs of a forward pass on a fixed batch of two examples, the second one padded."""
-    model, _ = model_from_state(MODEL_CLASSES[content.head], content.config, content.state, place=place)
+def fixed_inputs(content: Content) -> dict[str, Tensor]:
+    """A fixed batch of two examples, the second one padded: ids, mask and segments."""
     config = content.config
     length = min(_LENGTH, config.max_position_embeddings)
     draw = torch.Generator().manual_seed(_SEED)
-    shape = (2, 2, length) if content.head == "AlbertForMultipleChoice" else (2, length)
+    shape = (2, 3, length) if content.head == "AlbertForMultipleChoice" else (2, length)
     mask = torch.ones(shape, dtype=torch.int64)
     mask[1, ..., length // 2 :] = 0
     types = torch.zeros(shape, dtype=torch.int64)
     types[..., length // 3 :] = min(1, config.type_vocab_size - 1)
     ids = torch.randint(0, config.vocab_size, shape, generator=draw)
-    found = model(input_ids=ids, attention_mask=mask, token_type_ids=types, return_dict=True)
-    return {name: value.float() for name, value in found.items() if isinstance(value, Tensor)}
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+
+
+@torch.inference_mode()
+def outputs(content: Content, *, place: Path) -> dict[str, Tensor]:
+    """Outputs of a forward pass on `fixed_inputs`."""
+    model, _ = model_from_state(MODEL_CLASSES[content.head], content.config, content.state, place=place)
+    found = model(**fixed_inputs(content), return_dict=True)
+    return {name: value for name, value in found.items() if isinstance(value, Tensor)}
 
 
 def largest_difference(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> float:
     """Largest absolute difference of two forward passes over all outputs."""
-    return max(float((before[name] - after[name]).abs().max()) for name in before)
+    return max(float((before[name].float() - after[name].float()).abs().max()) for name in before)

@@ -23,7 +23,7 @@ DEFAULT_MODEL = "albert/albert-base-v2"
 """Model of `albert run` when neither ``--model`` nor $ALBERT_MODEL names one."""
 
 CONVERT_FORMATS = ("hf", "hf-bin", "tf1", "tf2", "flax")
-"""Formats of `albert convert`."""
+"""Formats that `albert convert` reads; it writes these and onnx."""
 
 FORMATS = ("infer", "text", "tsv", "jsonl", "json", "csv")
 """Input formats of `albert run`; `infer` looks at the file's suffix and at the line."""
@@ -85,6 +85,7 @@ class ConvertRequest:
         head: name of the model class, where the checkpoint leaves it open.
         hidden_act: activation, where the checkpoint's config is known to be wrong.
         tokenizer: directory, SentencePiece file or hub id; None takes the one beside the weights.
+        int8: write an onnx file with weights of 8 bits.
         overwrite: whether the target may exist; it is replaced whole.
         json: print the report as one JSON object.
         quiet: no talk on stderr but warnings and errors.
@@ -97,6 +98,7 @@ class ConvertRequest:
     head: str | None = None
     hidden_act: str | None = None
     tokenizer: str | None = None
+    int8: bool = False
     overwrite: bool = False
     json: bool = False
     quiet: bool = False
@@ -147,5 +149,36 @@ class RunRequest:
     context: str | None = None
     pooling: str = "none"
     aggregation: str | None = None
+    quiet: bool = False
+    debug: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchDataOptions:
+    """What `albert bench data` measures.
+
+    Args:
+        tokenizer: directory, run directory or SentencePiece file.
+        text: file or folder; None takes the built-in python-docs.
+        versus: ``transformers`` to measure its collator, too.
+        length: longest example in tokens.
+        batch_size: examples of a batch.
+        max_batches: most batches of a turn.
+        megabytes: text to encode in the comparison with SentencePiece.
+        workers: processes of the preparation that is measured; 0 leaves it out.
+        json: print the result as JSON.
+        quiet: no talk on stderr but warnings and errors.
+        debug: the user wants tracebacks.
+    """
+
+    tokenizer: str
+    text: str | None = None
+    versus: str | None = None
+    length: int = 512
+    batch_size: int = 32
+    max_batches: int = 100
+    megabytes: float = 20.0
+    workers: int = 4
+    json: bool = False
     quiet: bool = False
     debug: bool = False

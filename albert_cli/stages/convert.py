@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from albert_cli.convert.content import Content
+from torch import Tensor
+
+from albert_cli.convert.content import Content, LeftOut
 from albert_cli.convert.formats import FORMATS, read_checkpoint, recognise, refusal
-from albert_cli.convert.verify import Report, check_complete, compare, largest_difference, outputs
+from albert_cli.convert.verify import (
+    Report,
+    TensorLine,
+    check_complete,
+    compare,
+    fixed_inputs,
+    largest_difference,
+    outputs,
+    same_bits,
+)
 from albert_cli.errors import ModelError, UsageError
 from albert_cli.files.atomic import new_directory
 from albert_cli.files.hub import resolve_model
@@ -16,6 +28,7 @@ from albert_cli.report.console import Talk, result_json, result_text
 from albert_cli.report.tables import Table
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
+ONNX_LIMIT = 1e-4
 ORIGINAL_MODEL_FILE = "30k-clean.model"
 TOKENIZER_FILES = ("spiece.model", ORIGINAL_MODEL_FILE, "tokenizer.json")
 
@@ -45,6 +58,8 @@ def convert(request: ConvertRequest) -> Report:
     source, target = resolve_model(request.source), Path(request.target)
     _check_target(target, overwrite=request.overwrite)
     content, from_ = _read(source, request)
+    if request.to == "onnx":
+        return _to_onnx(content, source, target, from_, request)
     reason = refusal(content, request.to)
     if reason is not None:
         raise ModelError(f"{content.head} cannot be written as {request.to}: {reason}", hint="albert convert --help")
@@ -55,19 +70,66 @@ def convert(request: ConvertRequest) -> Report:
         again = read_checkpoint(folder, request.to, head=content.head)
         lines = compare(content, again, left_out=left_out)
         difference = largest_difference(before, outputs(again, place=folder))
+    return _report(content, source, from_, request, tensors=lines, difference=difference, left_out=left_out)
+
+
+def _report(
+    content: Content,
+    source: Path,
+    from_: str,
+    request: ConvertRequest,
+    *,
+    tensors: list[TensorLine],
+    difference: float,
+    left_out: list[LeftOut],
+) -> Report:
     return Report(
         source=str(source),
         source_format=from_,
-        target=str(target),
+        target=request.target,
         target_format=request.to,
         head=content.head,
         parameters=sum(tensor.numel() for tensor in content.state.values()),
-        tensors=lines,
+        tensors=tensors,
         largest_difference=difference,
         left_out_of_source=content.left_out,
         left_out_of_target=left_out,
         notes=content.notes,
     )
+
+
+def _to_onnx(content: Content, source: Path, target: Path, from_: str, request: ConvertRequest) -> Report:
+    """Export, and run the file: there is no way back, so its outputs must speak for it.
+
+    Raises:
+        ModelError: they differ from the model's.
+    """
+    from albert_cli.convert import onnx_export
+
+    before, inputs = outputs(content, place=source), fixed_inputs(content)
+    with new_directory(target) as folder:
+        onnx_export.write(content, folder, example=inputs, int8=request.int8)
+        _send_tokenizer(source, folder, content, request)
+        difference = largest_difference(before, onnx_export.run(folder, inputs))
+        lines = _exported_lines(content, onnx_export.weights(folder))
+        if not request.int8 and not difference <= ONNX_LIMIT:
+            raise ModelError(
+                f"the exported model's outputs differ by {difference:.3g}", hint="this is a defect: please report it"
+            )
+    if request.int8:
+        content.notes.append("weights in 8 bits: measure the score of your task before you use it")
+    return _report(content, source, from_, request, tensors=lines, difference=difference, left_out=[])
+
+
+def _exported_lines(content: Content, exported: Mapping[str, Tensor]) -> list[TensorLine]:
+    """The weights, with their names in the file where it holds the same bits; the exporter folds some into others."""
+    lines = []
+    for name, tensor in content.state.items():
+        ours = name.removeprefix("albert.") if content.head == "AlbertModel" else name
+        is_equal = ours in exported and same_bits(tensor, exported[ours])
+        target = f"model.{ours}" if is_equal else None
+        lines.append(TensorLine(name, content.sources.get(name, name), target, tuple(tensor.shape), is_equal))
+    return lines
 
 
 def _check_target(target: Path, *, overwrite: bool) -> None:
