@@ -244,35 +244,29 @@ def encode_spans(
     texts = list(dict.fromkeys(columns["context"]))
     numbers = {text: number for number, text in enumerate(texts)}
     contexts = encode_contexts(texts, tokenizer, threads=threads)
-    questions = tokenizer.encode_batch(columns["question"])
-    cut = np.array([len(ids) > max_query_length for ids in questions], dtype=np.bool_)
-    kept = [ids[:max_query_length] for ids in questions]
     owners = np.array([numbers[text] for text in columns["context"]], dtype=np.int32)
-    windows = _Windows(max_length - 3, stride=stride, stride_is=stride_is)
-    plans = [windows.of(contexts.size(owner), len(ids)) for owner, ids in zip(owners.tolist(), kept, strict=True)]
-    counts = np.array([len(plan.firsts) for plan in plans], dtype=np.int64)
-    window_questions = np.repeat(np.arange(len(plans), dtype=np.int32), counts)
-    whole = {name: joined([getattr(plan, name) for plan in plans]) for name in _WINDOW_FIELDS}
+    questions = tokenizer.encode_batch(columns["question"])
+    kept = [ids[:max_query_length] for ids in questions]
+    sizes = np.array([len(ids) for ids in kept], dtype=np.int64)
+    plan = _plan_all(contexts, owners, sizes, max_length - 3, stride=stride, stride_is=stride_is)
+    window_questions = np.repeat(np.arange(len(kept), dtype=np.int32), plan.counts)
     spans = _answer_spans(columns, contexts, owners)
-    question_sizes = np.array([len(ids) for ids in kept], dtype=np.int64)
-    labels = _labels(
-        spans, columns["is_impossible"], window_questions, whole["firsts"], whole["sizes"], sizes=question_sizes
-    )
+    labels = _labels(spans, columns["is_impossible"], window_questions, plan.firsts, plan.sizes, sizes=sizes)
     return SpanExamples(
         context_ids=contexts.ids,
         context_starts=contexts.starts,
         context_ends=contexts.ends,
         context_offsets=contexts.offsets,
-        question_ids=np.fromiter((number for ids in kept for number in ids), np.int32, int(question_sizes.sum())),
-        question_offsets=offsets_of(question_sizes),
+        question_ids=np.fromiter((number for ids in kept for number in ids), np.int32, int(sizes.sum())),
+        question_offsets=offsets_of(sizes),
         question_contexts=owners,
-        question_cut=cut,
-        window_offsets=offsets_of(counts),
+        question_cut=np.array([len(ids) > max_query_length for ids in questions], dtype=np.bool_),
+        window_offsets=offsets_of(plan.counts),
         window_questions=window_questions,
-        window_firsts=whole["firsts"],
-        window_sizes=whole["sizes"],
-        best_firsts=whole["best_firsts"],
-        best_ends=whole["best_ends"],
+        window_firsts=plan.firsts,
+        window_sizes=plan.sizes,
+        best_firsts=plan.best_firsts,
+        best_ends=plan.best_ends,
         start_positions=labels[0],
         end_positions=labels[1],
         is_impossible=labels[2],
@@ -281,24 +275,35 @@ def encode_spans(
     )
 
 
-_WINDOW_FIELDS = ("firsts", "sizes", "best_firsts", "best_ends")
+@dataclass(frozen=True)
+class _Plan:
+    """Windows of all questions one after another, as in `SpanExamples`; ``counts`` (R,) of each question."""
+
+    counts: Integers
+    firsts: Small
+    sizes: Small
+    best_firsts: Small
+    best_ends: Small
 
 
-class _Windows:
-    """Plans of windows; texts of one length under questions of one length share theirs."""
-
-    def __init__(self, budget: int, *, stride: int, stride_is: StrideMeaning) -> None:
-        self._budget = budget
-        self._stride = stride
-        self._stride_is: StrideMeaning = stride_is
-        self._plans: dict[tuple[int, int], WindowPlan] = {}
-
-    def of(self, pieces: int, question: int) -> WindowPlan:
-        room = self._budget - question
-        key = (pieces, room)
-        if key not in self._plans:
-            self._plans[key] = plan_windows(pieces, room=room, stride=self._stride, stride_is=self._stride_is)
-        return self._plans[key]
+def _plan_all(
+    contexts: Contexts, owners: Small, question_sizes: Integers, budget: int, *, stride: int, stride_is: StrideMeaning
+) -> _Plan:
+    """Windows of every question; texts of one length under questions of one length share their plan."""
+    known: dict[tuple[int, int], WindowPlan] = {}
+    plans = []
+    for owner, question in zip(owners.tolist(), question_sizes.tolist(), strict=True):
+        key = (contexts.size(owner), budget - question)
+        if key not in known:
+            known[key] = plan_windows(key[0], room=key[1], stride=stride, stride_is=stride_is)
+        plans.append(known[key])
+    return _Plan(
+        np.array([len(plan.firsts) for plan in plans], dtype=np.int64),
+        joined([plan.firsts for plan in plans]),
+        joined([plan.sizes for plan in plans]),
+        joined([plan.best_firsts for plan in plans]),
+        joined([plan.best_ends for plan in plans]),
+    )
 
 
 def _answer_spans(columns: Mapping[str, list[Any]], contexts: Contexts, owners: Small) -> Integers:
