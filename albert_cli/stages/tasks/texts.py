@@ -366,6 +366,8 @@ def _differ(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _words(said: Any) -> str:
+    if isinstance(said, float):
+        return f"{said:.4g}"
     return ", ".join(said) if isinstance(said, list) else str(said)
 
 
