@@ -30,7 +30,7 @@ TASKS = {
     "rte": ("RTE", "accuracy", 2000),
     "wnli": ("WNLI", "accuracy", 1200),
 }
-LEARNING = {"mnli": "dev_matched"}
+DEV_SPLITS = {"mnli": "dev_matched"}
 
 
 def first_rows(source: Path, task: str, target: Path) -> bool:
@@ -44,7 +44,7 @@ def first_rows(source: Path, task: str, target: Path) -> bool:
     header = 0 if path.suffix == ".jsonl" or task == "cola" else 1
     with path.open("rb") as file:
         rows = [next(file) for _ in range(ROWS + header)]
-    for name in ("train", LEARNING.get(task, "dev")):
+    for name in ("train", DEV_SPLITS.get(task, "dev")):
         (target / f"{name}{path.suffix}").write_bytes(b"".join(rows))
     return True
 
@@ -96,7 +96,7 @@ def learn(task: str, source: Path, tokenizer: Path, folder: Path) -> tuple[float
     said = json.loads(
         albert("finetune", f"glue/{task}", *small, "--threads", "1", "--out", folder / f"run-{task}", "--json")
     )
-    split = LEARNING.get(task, "dev")
+    split = DEV_SPLITS.get(task, "dev")
     return said["scores"][split][TASKS[task][1]], time.monotonic() - start
 
 
