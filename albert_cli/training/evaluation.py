@@ -108,8 +108,8 @@ def evaluate(
 def _bring_to(model: nn.Module, device: torch.device) -> None:
     """Move a model that is elsewhere, and leave alone one that is there.
 
-    For torch "cpu" and "cpu:0" (a device of several processes) differ, and ``to`` would copy weights and gradients; in
-    the middle of training that parts the gradients from the buffers that DistributedDataParallel sums over processes.
+    For torch "cpu" and "cpu:0" (a device of several processes) differ, and ``to`` would copy weights and gradients in
+    the middle of training.
     """
     places = {parameter.device for parameter in model.parameters()}
     if device.type == "cpu":

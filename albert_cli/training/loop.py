@@ -166,10 +166,7 @@ def train(
     supply = _Supply(source, max_steps, guard, workers=workers, pin=accelerator.device.type == "cuda")
     supply.start_at(start_step)
     course = _Course(start_step, max_steps, evaluate, eval_every, save_every, evaluate_first)
-    try:
-        yield from _events(run, supply, course)
-    finally:
-        run.close()
+    yield from _events(run, supply, course)
 
 
 @dataclass

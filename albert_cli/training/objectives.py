@@ -56,9 +56,6 @@ class Predictions:
 class Objective(Protocol):
     """What the loop needs of a task."""
 
-    uses_whole_model: bool
-    """Whether every trainable parameter takes part in every batch (several processes wait for those that do not)."""
-
     def counts(self, batch: PackedBatch) -> dict[str, float]:
         """Denominator of each loss, from the batch alone; always the same names."""
         ...
@@ -97,8 +94,6 @@ class ClassificationObjective:
         class_weights: C numbers, how much an example of each class counts; a single label only. The loss is then the
             weighted mean, its denominator the sum of the examples' weights.
     """
-
-    uses_whole_model = True
 
     def __init__(
         self,
@@ -156,7 +151,6 @@ class PretrainingObjective:
     def __init__(self, *, sentence_order: bool = True, unigram_log_probs: Tensor | None = None) -> None:
         self.sentence_order = sentence_order
         self.unigram_log_probs = unigram_log_probs
-        self.uses_whole_model = sentence_order
 
     def counts(self, batch: PackedBatch) -> dict[str, float]:
         """``mlm``: masked tokens; ``sop``: sentence pairs."""

@@ -18,8 +18,6 @@ from albert_cli.training.objectives import Predictions, Sums, run_packed
 class ChoiceObjective:
     """Cross-entropy over the choices of each question (batches of `data.choice_features.ChoiceExamples`)."""
 
-    uses_whole_model = True
-
     def counts(self, batch: PackedBatch) -> dict[str, float]:
         """Questions, under ``choice``."""
         return {"choice": float(len(batch.indices))}

@@ -27,8 +27,6 @@ class SpanObjective:
     A window without the answer has both at its first token.
     """
 
-    uses_whole_model = True
-
     def counts(self, batch: PackedBatch) -> dict[str, float]:
         """Windows, under ``span``."""
         return {"span": float(len(batch.lengths))}
@@ -60,8 +58,6 @@ class BeamObjective:
         start_n_top: S; None takes the model's.
         end_n_top: E; None takes the model's.
     """
-
-    uses_whole_model = True
 
     def __init__(self, *, start_n_top: int | None = None, end_n_top: int | None = None) -> None:
         self._n_top = {"start_n_top": start_n_top, "end_n_top": end_n_top}

@@ -16,8 +16,6 @@ from albert_cli.training.objectives import Predictions, Sums, run_packed
 class TaggingObjective:
     """Cross-entropy of each word's tag, read at its first piece; the denominator is the labelled words."""
 
-    uses_whole_model = True
-
     def counts(self, batch: PackedBatch) -> dict[str, float]:
         """Words, under ``tags``."""
         return {"tags": float(len(batch.targets["word_positions"]))}

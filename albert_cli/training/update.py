@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim.optimizer import Optimizer
 
 from albert_cli.data.batching import PackedBatch
@@ -28,9 +27,13 @@ from albert_cli.training.guards import Guard, TrainingFault
 from albert_cli.training.interrupt import StopFlag
 from albert_cli.training.memory import MicroBatchTooLarge, memory_explained
 from albert_cli.training.objectives import Objective
+from albert_cli.training.sharing import Team
 
 # fp16: updates skipped in a row before we say that no scale fits (the scale halves at each).
 _MAX_SKIPPED_IN_A_ROW = 30
+_LESS_MEMORY = (
+    "a smaller train.batch_size with more train.accumulate learns the same; runtime.recompute=true saves, too"
+)
 
 
 @dataclass(frozen=True)
@@ -106,21 +109,20 @@ class Updates:
         _move_state(self.optimizer, device)
         for group in self.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
-        self.replica = _replicate(self.model, self.objective, self.accelerator)
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.team = Team(self.model, self.parameters, self.accelerator)
 
     def step(self, step: int, micro_batches: list[PackedBatch]) -> StepReport:
         """One update from the micro-batches of this process.
 
         Raises:
-            MicroBatchTooLarge: out of a GPU's memory; nothing has changed, and the step may be made anew from smaller
-                ones. Where several processes wait for each other it is a `TrainingError`.
+            MicroBatchTooLarge: out of a GPU's memory, on any process and then on all of them; nothing has changed, and
+                the step may be made anew from smaller ones.
         """
         rank = self.accelerator.process_index
         seed_dropout(step_seed(self.seed, step, rank), self.accelerator.device)
         counts, tokens, request = self._agree(micro_batches)
-        with _cut_if_too_large(micro_batches, alone=self.accelerator.num_processes == 1):
-            losses, metrics = self._backward(micro_batches, counts)
+        losses, metrics = self._gradients(micro_batches, counts)
         learning_rate = self._set_learning_rate(step)
         with memory_explained("in the update of the weights", hint="use a smaller model or another GPU"):
             norm = self._update()
@@ -141,36 +143,41 @@ class Updates:
         requests.append(float(time.monotonic() >= self.deadline))
         numbers = [*counts.values(), float(sum(batch.num_tokens for batch in micro_batches)), *requests]
         device = self.accelerator.device
-        total = self._sum(torch.tensor(numbers, dtype=_sum_type(device)).to(device, non_blocking=True))
+        total = self.team.sum(torch.tensor(numbers, dtype=_sum_type(device)).to(device, non_blocking=True))
         names = list(counts)
         return dict(zip(names, total.unbind(), strict=False)), total[len(names)], _OnItsWay(total[len(names) + 1 :])
+
+    def _gradients(
+        self, micro_batches: list[PackedBatch], counts: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Gradients of the mean losses of the whole batch; sums of losses and metrics of this process."""
+        most = max((len(batch.indices) for batch in micro_batches), default=0)
+        found: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
+        doing = f"in the forward and backward pass of {most} examples"
+        # A GPU's memory: told to the others below, when the exception is gone that holds on to the activations.
+        with memory_explained(doing, hint=_LESS_MEMORY), suppress(torch.OutOfMemoryError):
+            found = self._backward(micro_batches, counts)
+        if self.team.sum_gradients(failed=found is None) or found is None:
+            raise MicroBatchTooLarge
+        return found
 
     def _backward(
         self, micro_batches: list[PackedBatch], counts: dict[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Gradients of the mean losses of the whole batch; sums of losses and metrics of this process."""
+        """What this process adds to the gradients, and its sums of losses and metrics."""
         self.optimizer.zero_grad(set_to_none=True)
         losses: dict[str, Tensor] = {}
         metrics: dict[str, Tensor] = {}
-        # DistributedDataParallel averages over processes; times their number makes that the sum we want.
-        scales = {name: self.accelerator.num_processes / count.clamp(min=1.0) for name, count in counts.items()}
-        for place, batch in enumerate(micro_batches):
-            last = place == len(micro_batches) - 1
-            with self._gradients_stay_here(not last):
-                with self.accelerator.autocast():
-                    sums = self.objective.sums(self.replica, batch.to(self.accelerator.device))
-                loss = torch.stack([(total * scales[name]).float() for name, total in sums.losses.items()]).sum()
-                scaler = self.accelerator.scaler
-                (loss if scaler is None else scaler.scale(loss)).backward()
+        scales = {name: 1.0 / count.clamp(min=1.0) for name, count in counts.items()}
+        for batch in micro_batches:
+            with self.accelerator.autocast():
+                sums = self.objective.sums(self.model, batch.to(self.accelerator.device))
+            loss = torch.stack([(total * scales[name]).float() for name, total in sums.losses.items()]).sum()
+            scaler = self.accelerator.scaler
+            (loss if scaler is None else scaler.scale(loss)).backward()
             _add(losses, sums.losses)
             _add(metrics, sums.metrics)
         return losses, metrics
-
-    def _gradients_stay_here(self, stay: bool) -> AbstractContextManager[Any]:
-        """Sum gradients over processes only once, with the last micro-batch."""
-        if stay and isinstance(self.replica, DistributedDataParallel):
-            return self.replica.no_sync()
-        return nullcontext()
 
     def _set_learning_rate(self, step: int) -> float:
         factor = self.schedule(step)
@@ -216,7 +223,7 @@ class Updates:
         bad_gradient = torch.zeros_like(norm) if self.accelerator.scaler is not None else ~norm.isfinite()
         kind = _sum_type(self.accelerator.device)
         values = [*losses.values(), *metrics.values(), ~finite_loss, bad_gradient]
-        total = self._sum(torch.stack([value.detach().to(kind) for value in values]))
+        total = self.team.sum(torch.stack([value.detach().to(kind) for value in values]))
         parts = iter(total.unbind())
         means = {name: next(parts) / counts[name].clamp(min=1.0) for name in losses}
         loss = torch.stack(list(means.values())).sum()
@@ -268,16 +275,6 @@ class Updates:
         if self.accelerator.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def close(self) -> None:
-        """Let go of the wrapped model, whose threads must be gone before the processes part."""
-        self.replica = self.model
-
-    def _sum(self, numbers: Tensor) -> Tensor:
-        """Sum over processes, element by element."""
-        if self.accelerator.num_processes > 1:
-            torch.distributed.all_reduce(numbers)
-        return numbers
-
 
 class _OnItsWay:
     """Numbers on their way from the device to the host; only reading them waits, and only for what came before."""
@@ -311,22 +308,6 @@ def _not_finite(what: str, warning: _Warning) -> TrainingFault:
     )
 
 
-@contextmanager
-def _cut_if_too_large(micro_batches: list[PackedBatch], *, alone: bool) -> Iterator[None]:
-    """Ask for smaller micro-batches when a GPU's memory runs out; end clearly where they would not help."""
-    most = max((len(batch.indices) for batch in micro_batches), default=0)
-    hint = "a smaller train.batch_size with as much more train.accumulate learns the same; runtime.recompute=true too"
-    with memory_explained(f"in the forward and backward pass of {most} examples", hint=hint):
-        try:
-            yield
-        except torch.OutOfMemoryError:
-            if not alone:  # the others wait in the middle of a sum over processes
-                raise
-        else:
-            return
-    raise MicroBatchTooLarge
-
-
 def _signal(requests: list[float]) -> int:
     interrupted, terminated = requests
     if terminated:
@@ -349,17 +330,3 @@ def _move_state(optimizer: Optimizer, device: torch.device) -> None:
         for name, value in state.items():
             if isinstance(value, Tensor):
                 state[name] = value.to(device)
-
-
-def _replicate(model: nn.Module, objective: Objective, accelerator: Accelerator) -> nn.Module:
-    """The model as several processes train it.
-
-    Wrapped here rather than by ``accelerator.prepare``, which would also replace the model's own ``forward``.
-    """
-    if accelerator.num_processes == 1:
-        return model
-    return DistributedDataParallel(
-        model,
-        gradient_as_bucket_view=True,
-        find_unused_parameters=not objective.uses_whole_model,
-    )

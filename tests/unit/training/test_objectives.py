@@ -117,4 +117,3 @@ def test_masked_words_alone_need_no_sentence_head():
     objective = PretrainingObjective(sentence_order=False)
     sums = objective.sums(Says(logits=torch.zeros(2, 5)), pretraining_batch(2))
     assert set(sums.losses) == {"mlm"} == set(objective.counts(pretraining_batch(2)))
-    assert not objective.uses_whole_model

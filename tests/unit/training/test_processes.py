@@ -16,6 +16,7 @@ def work(folder):
     """What each process does; one start of two processes serves all tests."""
     from training_toys import FitLine, Line, cpu, line_batch, line_steps, losses_of
 
+    from albert_cli.data.sampler import micro_batch_starts
     from albert_cli.errors import DataError, TrainingError
     from albert_cli.training.checkpoint import on_main_process
     from albert_cli.training.device import leave_processes, set_threads
@@ -29,6 +30,20 @@ def work(folder):
     set_threads(1)
     accelerator = cpu()
     place, world = rank(), world_size()
+
+    class Cut:
+        """Thirty steps of eight examples that can be cut into smaller micro-batches."""
+
+        def __init__(self, batch_size, accumulate, rank, world_size):
+            self.batch_size, self.accumulate, self.rank, self.world_size = batch_size, accumulate, rank, world_size
+
+        def __len__(self):
+            return 30
+
+        def __getitem__(self, step):
+            cut = {"batch_size": self.batch_size, "accumulate": self.accumulate}
+            starts = micro_batch_starts(step, **cut, rank=self.rank, world_size=self.world_size)
+            return [line_batch(list(range(start, start + self.batch_size))) for start in starts]
 
     def run(source, *, model=None, objective=None, **options):
         model = model or Line()
@@ -62,11 +77,22 @@ def work(folder):
     different.a.data.fill_(float(place))
     found["from_first"] = losses_of(run(line_steps(2, rank=place, world=world), model=different))
 
-    partial, objective = Line(), FitLine()
+    partial = Line()
     partial.idle = torch.nn.Parameter(torch.ones(3))
-    objective.uses_whole_model = False
-    found["partial"] = losses_of(run(line_steps(30, rank=place, world=world), model=partial, objective=objective))
+    found["partial"] = losses_of(run(line_steps(30, rank=place, world=world), model=partial))
     found["idle"] = partial.idle.tolist()
+
+    class Hungry(FitLine):
+        """The last process has no memory for more than two examples at once."""
+
+        def sums(self, model, batch):
+            if place == world - 1 and len(batch.lengths) > 2:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            return super().sums(model, batch)
+
+    events = list(run(Cut(8 // world, 1, place, world), objective=Hungry()))
+    found["cut"] = losses_of(events)
+    found["cut_to"] = [[e.batch_size, e.accumulate] for e in events if type(e).__name__ == "SmallerBatches"]
 
     poisoned = line_steps(6, rank=place, world=world)
     if place == world - 1:
@@ -106,6 +132,14 @@ def outcomes(tmp_path_factory):
     for nproc in (1, 2):
         assert relaunch(nproc, [], program=["-c", code]) == 0
     return {path.stem: json.loads(path.read_text()) for path in folder.iterdir()}
+
+
+def test_one_process_without_memory_cuts_the_batches_of_all(outcomes):
+    """The others wait in no sum for it, and all learn what one process learns from whole batches."""
+    assert outcomes["1-0"]["cut_to"] == [[4, 2], [2, 4]]
+    assert outcomes["2-0"]["cut_to"] == outcomes["2-1"]["cut_to"] == [[2, 2]]
+    for name in ("1-0", "2-0", "2-1"):
+        np.testing.assert_allclose(outcomes[name]["cut"], outcomes["1-0"]["losses1"], atol=1e-5)
 
 
 def test_there_were_two(outcomes):

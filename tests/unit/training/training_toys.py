@@ -29,8 +29,6 @@ class Line(nn.Module):
 class FitLine:
     """Squared error over the examples whose weight is 1; a batch may have none."""
 
-    uses_whole_model = True
-
     def counts(self, batch):
         return {"fit": float(batch.targets["weight"].sum())}
 
