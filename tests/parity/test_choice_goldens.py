@@ -6,11 +6,17 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from albert_cli.data.batching import PackedBatch
 from albert_cli.data.choice_features import encode_choices, question_texts
 from albert_cli.data.questions import Question, question_dataset
 from albert_cli.data.race_files import questions_of_passage
 from albert_cli.data.tasks.race import load_choices
+from albert_cli.models.config import AlbertConfig
+from albert_cli.models.heads import AlbertForMultipleChoice
+from albert_cli.training.objectives_choices import ChoiceObjective
 
 pytestmark = pytest.mark.shared
 
@@ -70,3 +76,28 @@ def test_every_file_is_read_with_the_rows_of_its_source(shared_dir):
         assert sum(map(len, found.splits.values())) == rows
         assert all(0 <= row["label"] < len(row["choices"]) == 4 for row in found.splits["dev"])
     assert sum(map(len, load_choices(path=shared_dir / "data/hf_samples/swag/sample.json").splits.values())) == 10
+
+
+def test_loss_and_scores_of_the_original_graph(shared_dir):
+    """Packed, without the padding that the graph computed."""
+    folder = shared_dir / "goldens/A_google_tf1/race"
+    config = json.loads((folder / "expected_hf_config.json").read_text())
+    model = AlbertForMultipleChoice(AlbertConfig.from_dict({**config, "hidden_act": "gelu_new"})).eval()
+    missing, _ = model.load_state_dict(load_file(folder / "expected_hf_state.safetensors"), strict=False)
+    assert missing == []
+    golden = np.load(folder / "io.npz")
+    ids, types, mask = (
+        golden[f"in/{name}"].reshape(12, 24) for name in ("input_ids", "segment_ids", "input_mask")
+    )  # 3 questions with 4 choices
+    sizes = mask.sum(-1)
+    batch = PackedBatch(
+        input_ids=torch.from_numpy(np.concatenate([row[:size] for row, size in zip(ids, sizes, strict=True)])).long(),
+        token_type_ids=torch.from_numpy(np.concatenate([row[:n] for row, n in zip(types, sizes, strict=True)])).long(),
+        lengths=tuple(sizes.tolist()),
+        indices=torch.arange(3),
+        targets={"choices": torch.arange(12).view(3, 4), "labels": torch.from_numpy(golden["in/label_ids"]).long()},
+    )
+    with torch.no_grad():
+        said = ChoiceObjective().predictions(model, batch)
+    np.testing.assert_allclose(said.rows["logits"].numpy(), golden["out/logits"].reshape(3, 4), atol=2e-5)
+    assert said.sums.losses["choice"].item() / 3 == pytest.approx(float(golden["out/loss"]), abs=2e-5)
