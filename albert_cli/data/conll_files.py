@@ -104,7 +104,7 @@ def _sentences(path: Path, lines: Sequence[tuple[int, str]]) -> _Found:
     first = next((line for line in plain if not line.startswith(_DOCUMENT)), None)
     has_tabs = "\t" in (first or "")
     width = None if first is None else len(_cells(first, has_tabs))
-    tags = {_cells(line, has_tabs)[-1] for line in plain}
+    tags = {OUTSIDE, *(_cells(line, has_tabs)[-1] for line in plain)}
     found = _Found([[]])
     for number, line in lines:
         if _is_blank(line):

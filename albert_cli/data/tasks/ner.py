@@ -121,7 +121,6 @@ def load_tags(
                 f"no split {safe_line(name)!r} for data.split.{role}; found: {', '.join(found) or 'none'}",
                 hint="name a file, or a split of the data set",
             )
-    _add_dev_split(found, notes)
     return _build(found, source, tag_names=tag_names, limit=limit, notes=notes)
 
 
@@ -324,6 +323,7 @@ def _build(
         said = f"{said}, learnt as {source.learn_as}"
         scheme = source.learn_as
     names = tuple(tag_names) if tag_names is not None else _tag_names(found, scheme)
+    _add_dev_split(found, notes)  # of rows that the tags are known of
     heard = [note for parts in found.values() for part in parts[:1] for note in part.notes]
     splits = {
         name: tag_dataset(found[name], names, required=name != "test", limit=limit) for name in SPLITS if name in found
