@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from albert_cli.files import limits
 from albert_cli.stages.attempts import seed_of_attempt
 from albert_cli.training.checkpoint import list_checkpoints
-from albert_cli.training.objectives import ClassificationObjective
+from albert_cli.training.objectives import ClassificationObjective, PretrainingObjective
 
 FEW = settings(train__max_steps=6, train__eval_every=3, train__log_every=1, train__warmup_steps=0)
 COLLAPSING = settings(
@@ -125,6 +125,26 @@ def test_memory_that_runs_out_changes_no_loss(home: Path, tmp_path: Path, monkey
     assert "batch: 8 = 8 x 1 micro-batches x 1 processes" in outcome.err
     assert outcome.err.count("out of memory at step 1") == 2
     assert "micro-batches of 2, 4 for each step; the effective batch stays" in outcome.err
+    assert losses(cut) == pytest.approx(losses(plain), abs=1e-5)
+
+
+def test_pretraining_survives_a_lack_of_memory_in_the_middle(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, cut = tmp_path / "plain", tmp_path / "cut"
+    few = settings(train__max_steps=6, train__log_every=1, train__dropout=0.0)
+    done("pretrain", home / "pretrain.yaml", *few, "--out", plain)
+    sums, calls = PretrainingObjective.sums, []
+
+    def hungry(self: Any, model: Any, batch: Any) -> Any:
+        calls.append(len(batch.lengths))
+        if model.training and len(calls) > 3 and len(batch.lengths) > 4:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return sums(self, model, batch)
+
+    monkeypatch.setattr(PretrainingObjective, "sums", hungry)
+    outcome = done("pretrain", home / "pretrain.yaml", *few, "--out", cut)
+    assert "out of memory at step 4: from here on micro-batches of 4, 2 for each step" in outcome.err
     assert losses(cut) == pytest.approx(losses(plain), abs=1e-5)
 
 
