@@ -185,8 +185,8 @@ def test_windows_agree_with_the_tokenizers_own_overlap():
 
 def test_an_answer_is_a_label_only_where_the_window_holds_all_of_it():
     answer = "number 30. word31 is number 31"
-    examples = encode_spans(rows_of(LONG, [answer]), TOKENIZERS["uncased"], max_length=96, stride=16)
-    assert len(examples) > 4
+    examples = encode_spans(rows_of(LONG, [answer]), TOKENIZERS["uncased"], max_length=96, stride=1)
+    assert len(examples) > 100
     assert sorted(set(examples.is_impossible.tolist())) == [0, 1]
     for window in range(len(examples)):
         if examples.is_impossible[window]:
@@ -198,6 +198,11 @@ def test_an_answer_is_a_label_only_where_the_window_holds_all_of_it():
             assert not (first[0] <= begin and behind[1] >= begin + len(answer))
         else:
             assert answer_of(examples, window, LONG) in (answer, answer + ".")
+            one, edges = (
+                np.full(2, window),
+                np.array([examples.start_positions[window], examples.end_positions[window]]),
+            )
+            assert examples.in_context(one, edges).all()
 
 
 def test_every_token_of_the_text_has_its_maximal_context_in_one_window():
