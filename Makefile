@@ -84,7 +84,10 @@ smoke-race: $(STAMP) ## Fine-tune, score, predict and ask multiple choice
 smoke-pretrain: $(STAMP) ## Train a tokenizer, pretrain, fill masks
 	$(RUN) tests/smoke/pretrain.py
 
-smoke-squad smoke-squad2 smoke-ner: ## Fails: these tasks do not exist yet
+smoke-ner: $(STAMP) ## Fine-tune, score, predict and ask for named entities
+	$(RUN) tests/smoke/ner.py
+
+smoke-squad smoke-squad2: ## Fails: these tasks do not exist yet
 	@echo "error: no task $(@:smoke-%=%) yet; there is nothing to smoke-test" >&2
 	@echo "try: make smoke-glue, make smoke-pretrain" >&2
 	@exit 2
