@@ -20,11 +20,13 @@ class PackedBatch:
     Attributes:
         input_ids: (T,) int64, the examples one after another.
         token_type_ids: (T,) int64, 0 for the first segment, 1 for the second.
-        lengths: tokens of each example; they sum to T. Python integers, so that grouping needs no device read.
+        lengths: tokens of each example, or of each of its sequences where an example is a question with choices; they
+            sum to T. Python integers, so that grouping needs no device read.
         indices: (B,) int64, place of each example in its data set.
         targets: what the objective compares with. Classification: ``labels`` (B,) int64, or (B,) / (B, C) float32.
             Pretraining: ``masked_positions`` (M,) int64 into T, ``masked_labels`` (M,) int64, ``shown_as_mask`` (M,)
-            bool, ``sentence_order_label`` (B,) int64 (0 in order, 1 swapped).
+            bool, ``sentence_order_label`` (B,) int64 (0 in order, 1 swapped). Multiple choice: ``choices`` (B, C)
+            int64, the sequences of each question, and ``labels`` (B,).
     """
 
     input_ids: Tensor

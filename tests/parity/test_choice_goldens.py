@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from albert_cli.data.batching import PackedBatch
 from albert_cli.data.choice_features import encode_choices, question_texts
 from albert_cli.data.questions import Question, question_dataset
-from albert_cli.data.race_files import questions_of_passage
+from albert_cli.data.race_files import find_race_files, questions_of_passage, read_race_file
 from albert_cli.data.tasks.race import load_choices
 from albert_cli.models.config import AlbertConfig
 from albert_cli.models.heads import AlbertForMultipleChoice
@@ -61,16 +62,25 @@ def test_texts_of_the_original_reader(shared_dir):
 
 
 def test_every_file_is_read_with_the_rows_of_its_source(shared_dir):
-    race = load_choices(path=shared_dir / "data/race/RACE-train-dev.tar.gz")
-    assert {name: len(rows) for name, rows in race.splits.items()} == {"train": 87866, "dev": 4887}
-    parts = {name: rows.select_columns(["subset"])[:]["subset"] for name, rows in race.splits.items()}
-    counted = {name: (found.count("middle"), found.count("high")) for name, found in parts.items()}
-    assert counted == {"train": (25421, 62445), "dev": (1436, 3451)}
-    sample = load_choices(path=shared_dir / "data/race/sample").splits["dev"]
-    by_id = {row["id"]: row for row in race.splits["dev"]}
+    race = [
+        (file.split, one)
+        for file in find_race_files(shared_dir / "data/race/RACE-train-dev.tar.gz")
+        for one in read_race_file(file, needs_label=True)
+    ]
+    counted = Counter((split, one.subset) for split, one in race)
+    train, dev = (
+        {("train", "middle"): 25421, ("train", "high"): 62445},
+        {("dev", "middle"): 1436, ("dev", "high"): 3451},
+    )
+    assert counted == {**train, **dev}
+    by_id = {one.id: one for split, one in race if split == "dev"}
     assert len(by_id) == 4887
+    sample = load_choices(path=shared_dir / "data/race/sample").splits["dev"]
     assert len(sample) == 218
-    assert all({**by_id[row["id"]], "idx": 0} == {**row, "idx": 0} for row in sample)
+    for row in sample:
+        one = by_id[row["id"]]
+        assert (row["context"], row["question"], tuple(row["choices"])) == (one.context, one.question, one.choices)
+        assert (row["label"], row["subset"]) == (one.label, one.subset)
     for name, rows in (("swag-500", 500), ("hellaswag-1000", 1000)):
         found = load_choices(path=shared_dir / f"data/multiple_choice/{name}.jsonl")
         assert sum(map(len, found.splits.values())) == rows
