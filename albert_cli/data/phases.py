@@ -6,6 +6,7 @@ the seed and the step alone, so the position of a run stays one number.
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -49,11 +50,18 @@ def first_steps(phases: Sequence[Phase], max_steps: int) -> list[int]:
     return starts
 
 
+def _cut_anew(source: PretrainingSource, batch_size: int, accumulate: int) -> PretrainingSource:
+    """The same steps in other micro-batches."""
+    other = copy.copy(source)
+    other.batch_size, other.accumulate = batch_size, accumulate
+    return other
+
+
 class PhasedSource:
     """The batches of every step of a run in phases.
 
     Args:
-        sources: of each phase.
+        sources: of each phase; of as many steps as may ever be asked for.
         starts: step at which each begins, from 0, ascending.
         max_steps: length of the run.
     """
@@ -78,9 +86,11 @@ class PhasedSource:
         if not 0 <= step < self.max_steps:
             raise IndexError(f"step {step} of {self.max_steps}")
         number = self.phase_of(step)
-        return self.sources[number].cut(
-            step - self.starts[number], batch_size=self.batch_size, accumulate=self.accumulate
-        )
+        source = self.sources[number]
+        if (source.batch_size, source.accumulate) != (self.batch_size, self.accumulate):
+            source = _cut_anew(source, self.batch_size, self.accumulate)
+            self.sources = (*self.sources[:number], source, *self.sources[number + 1 :])
+        return source[step - self.starts[number]]
 
     def phase_of(self, step: int) -> int:
         """Number of the phase that a step belongs to."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch.utils.data import get_worker_info
 
 from albert_cli.data.batching import PackedBatch
 from albert_cli.data.masking import MaskedTokens, mask_tokens
@@ -26,6 +27,8 @@ from albert_cli.data.words import PieceKinds
 from albert_cli.errors import DataError
 
 _HELD_OUT_EPOCH = -1  # of the random numbers: shares none with the epochs of training
+_NOT_PICKLED = ("_plans", "_stream", "_ahead", "_last")
+_MADE_AHEAD = 256  # examples
 _PLANS_KEPT = 2  # a step may cross the border of two epochs
 _MOST_AT_ONCE = 1024  # examples masked in one go
 
@@ -132,10 +135,12 @@ class PretrainingSource:
 
     def _forget(self) -> None:
         self._plans: dict[int, InstancePlan] = {}
+        self._ahead: dict[int, list[PackedBatch]] = {}
+        self._last = -2  # no step was asked for yet
         self._stream = ExampleStream(self._places, seed=self.law.seed, drawn_size=lambda epoch: len(self.plan(epoch)))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_plans", "_stream")}
+        return {name: value for name, value in vars(self).items() if name not in _NOT_PICKLED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -154,15 +159,34 @@ class PretrainingSource:
         """
         if not 0 <= step < self.max_steps:
             raise IndexError(f"step {step} of {self.max_steps}")
-        return self.cut(step, batch_size=self.batch_size, accumulate=self.accumulate)
+        if step not in self._ahead:
+            steps = self._steps_to_make(step)
+            self._ahead = dict(zip(steps, self._make(steps), strict=True))
+        self._last = step
+        return self._ahead.pop(step)
 
-    def cut(self, step: int, *, batch_size: int, accumulate: int) -> list[PackedBatch]:
-        """The same for a batch cut otherwise; the step may lie behind the last."""
-        starts = micro_batch_starts(
-            step, batch_size=batch_size, accumulate=accumulate, rank=self.rank, world_size=self.world_size
-        )
-        examples = join_packed([self.take(start, batch_size) for start in starts])
-        return mask_and_batch(examples, self.law, batch_size=batch_size)
+    def _steps_to_make(self, step: int) -> list[int]:
+        """A step, and where steps are asked for in order also some that follow: small batches are dear one by one."""
+        worker = get_worker_info()
+        stride = 1 if worker is None else worker.num_workers
+        most = _MADE_AHEAD // (self.batch_size * self.accumulate) if step - self._last == stride else 1
+        return list(range(step, min(step + max(most, 1) * stride, self.max_steps), stride))
+
+    def _make(self, steps: list[int]) -> list[list[PackedBatch]]:
+        starts = [
+            start
+            for step in steps
+            for start in micro_batch_starts(
+                step,
+                batch_size=self.batch_size,
+                accumulate=self.accumulate,
+                rank=self.rank,
+                world_size=self.world_size,
+            )
+        ]
+        examples = join_packed([self.take(start, self.batch_size) for start in starts])
+        batches = mask_and_batch(examples, self.law, batch_size=self.batch_size)
+        return [batches[place : place + self.accumulate] for place in range(0, len(batches), self.accumulate)]
 
     def plan(self, epoch: int) -> InstancePlan:
         """Examples of an epoch."""

@@ -176,7 +176,7 @@ class BenchDataOptions:
     versus: str | None = None
     length: int = 512
     batch_size: int = 32
-    max_batches: int = 100
+    max_batches: int = 1000
     megabytes: float = 20.0
     workers: int = 4
     json: bool = False

@@ -38,7 +38,7 @@ from albert_cli.report.tables import Table
 from albert_cli.stages.tokenizers import read_tokenizer
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
-_TURNS = 3
+_TURNS = 2
 _ENCODED_AT_ONCE = 1_000_000  # characters, as in preparation
 
 

@@ -30,6 +30,7 @@ from albert_cli.tokenization.tokenizer import AlbertTokenizer
 # Examples that a held-out measurement looks at, so that it stays short beside the training.
 _HELD_OUT_EXAMPLES = 8192
 _HELD_OUT_BATCH = 64
+_ENDLESS = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _phases(
     recipe: PretrainRecipe, shards: Shards, mixture: Mixture, law: ExampleLaw, team: Team
 ) -> list[PretrainingSource]:
     laws = phase_laws(law, _schedule(recipe))
-    return [PretrainingSource(shards, mixture, law=each, max_steps=1, **team.settings()) for each in laws]
+    return [PretrainingSource(shards, mixture, law=each, max_steps=_ENDLESS, **team.settings()) for each in laws]
 
 
 def _source(recipe: PretrainRecipe, sources: list[PretrainingSource], steps: int) -> PretrainingSource | PhasedSource:

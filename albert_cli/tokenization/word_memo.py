@@ -20,7 +20,8 @@ import numpy as np
 from albert_cli.tokenization.pieces import SPACE, PieceEncoder
 from albert_cli.tokenization.spm_file import NORMAL, UNIGRAM, USER_DEFINED, SpmModel
 
-_CAPACITY = 3 << 16  # words of a generation; bounds the memory to some 60 MB
+_CAPACITY = 5 << 15  # words of a generation; bounds the memory to some 50 MB
+_STEMS = 1 << 15
 _LONGEST_WORD = 48  # characters; longer ones are rarely words
 # Single precision errs by less than a hundredth over texts of this many characters.
 _LONGEST_TEXT = 8000
@@ -97,7 +98,7 @@ class WordMemo:
         self._unsure = set(np.flatnonzero(np.isin(kept, list(self._unsure))).tolist())
         self._store.keep(kept)
         self._older = {word: number for number, word in enumerate(self._codes)}
-        self._codes, self._stems = {}, {}
+        self._codes = {}
 
     def _take_in(self, words: list[str]) -> None:
         if not words:
@@ -120,6 +121,8 @@ class WordMemo:
             size -= 1  # no piece goes over this place, so what follows does not matter: most often a comma or the like
         stem = normal[:size]
         if stem not in self._stems:
+            if len(self._stems) >= _STEMS:
+                self._stems.clear()
             sure = has_one_best_cut(stem, self._scores, unknown=self._unknown, tolerance=_TOLERANCE)
             self._stems[stem] = sure
         return self._stems[stem]

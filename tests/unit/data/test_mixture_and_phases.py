@@ -140,7 +140,7 @@ PHASES = [Phase(32, 0.75), Phase(64, 0.25)]
 
 def phased(shards: Shards, max_steps: int = 40, **settings: int) -> PhasedSource:
     documents, _ = split_documents(shards, held_out=0, seed=1)
-    sources = [source_of(shards, documents, law=law, max_steps=1, **settings) for law in phase_laws(LAW, PHASES)]
+    sources = [source_of(shards, documents, law=law, **settings) for law in phase_laws(LAW, PHASES)]
     return PhasedSource(sources, first_steps(PHASES, max_steps), max_steps=max_steps)
 
 
