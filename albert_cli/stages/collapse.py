@@ -2,7 +2,7 @@
 
 A collapsed model gives every row the same answer, and its loss is that of a guess which knows only how frequent each
 label is. Both signs must be there where both can be read: a model that names the most frequent class at first may
-still be learning, and its loss shows it. A run is collapsed when every one of its evaluations is.
+still be learning, and its loss shows it. A run is collapsed when its best evaluation is.
 
 Shapes: N rows.
 """

@@ -48,7 +48,7 @@ class Course:
         window: sums of the log interval that an interruption cut in two.
         evaluations: made so far.
         sound: whether the model looked at its input in any of them.
-        collapse: what the last one said against it.
+        collapse: what the best one said against it.
     """
 
     step: int = 0
@@ -63,8 +63,8 @@ class Course:
 
     @property
     def collapsed(self) -> bool:
-        """Whether every evaluation found the model collapsed."""
-        return self.evaluations > 0 and not self.sound
+        """Whether the best evaluation found the model collapsed, so that what the run leaves is of no use."""
+        return self.collapse is not None
 
 
 class Window:
@@ -193,7 +193,7 @@ class Follower:
     def _is_lost(self) -> bool:
         course = self.course
         enough = self.give_up_from is not None and course.step >= self.give_up_from
-        return enough and course.evaluations >= _SIGNS_TO_GIVE_UP and course.collapsed
+        return enough and course.evaluations >= _SIGNS_TO_GIVE_UP and not course.sound
 
     def _step(self, report: StepReport, progress: Progress) -> None:
         self.course.step = report.step
@@ -215,7 +215,7 @@ class Follower:
         measured = self.measure(report.result)
         course = self.course
         course.step, course.evaluation_due = report.step, False
-        course.evaluations, course.collapse = course.evaluations + 1, measured.collapse
+        course.evaluations += 1
         course.sound = course.sound or measured.collapse is None
         for split, values in measured.lines.items():
             self.session.run.append_metrics({"step": report.step, "split": split, **values})
@@ -224,6 +224,7 @@ class Follower:
             self.session.talk.say(f"step {report.step}  {split}  {text}")
         if course.best_score is None or self._better(measured.score, course.best_score):
             course.best_score, course.best_step, course.misses = measured.score, report.step, 0
+            course.collapse = measured.collapse
             self._save(best=True)
         else:
             course.misses += 1

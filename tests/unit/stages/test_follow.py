@@ -54,8 +54,13 @@ class Run:
             course=self.course,
             save=lambda best: self.saved.append((self.course.step, best, asdict(self.course))),
             train_line=lambda window: {"loss": window.read()[0]["fit"]},
-            measure=lambda score: Measured({"dev": {"score": score}}, score),
-            **{"higher_is_better": True, "log_every": 4, "early_stop": None, **options},
+            **{
+                "measure": lambda score: Measured({"dev": {"score": score}}, score),
+                "higher_is_better": True,
+                "log_every": 4,
+                "early_stop": None,
+                **options,
+            },
         )
 
     def follow(self, *events: Any) -> None:
@@ -145,3 +150,27 @@ def test_early_stopping_ends_and_saves(tmp_path: Path) -> None:
     assert run.course.step == 3
     assert run.saved[-1][:2] == (3, False)
     assert [place for place, _ in run.lines("dev")] == [1, 2, 3]
+
+
+def test_a_run_is_collapsed_when_its_best_evaluation_is(tmp_path: Path) -> None:
+    run = Run(tmp_path, measure=lambda said: Measured({"dev": {"score": said[0]}}, said[0], said[1]))
+    run.follow(step(1), EvalReport(1, (0.6, "every row is answered 'a'")))
+    assert run.course.collapsed
+    run.follow(step(2), EvalReport(2, (0.5, None)))
+    assert run.course.collapsed  # it lives, but what the run would leave is the first
+    run.follow(step(3), EvalReport(3, (0.7, None)), step(4), EvalReport(4, (0.6, "every row is answered 'b'")))
+    assert not run.course.collapsed
+
+
+def test_a_run_that_never_lived_is_given_up_half_way(tmp_path: Path) -> None:
+    dead, alive = (0.5, "every row is answered 'a'"), (0.4, None)
+    measure = {"measure": lambda said: Measured({"dev": {"score": said[0]}}, said[0], said[1]), "give_up_from": 4}
+    run = Run(tmp_path / "dead", **measure)
+    run.follow(*[event for number in range(1, 9) for event in (step(number), EvalReport(number, dead))])
+    assert run.course.step == 4
+    run = Run(tmp_path / "alive", **measure)
+    run.follow(step(1), EvalReport(1, alive), *[EvalReport(number, dead) for number in range(2, 9)])
+    assert run.course.step == 8
+    run = Run(tmp_path / "few", **measure)
+    run.follow(step(7), EvalReport(7, dead), step(8), EvalReport(8, dead))
+    assert run.course.step == 8
