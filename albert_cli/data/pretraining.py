@@ -146,6 +146,11 @@ class PretrainingSource:
         vars(self).update(state)
         self._forget()
 
+    @property
+    def documents(self) -> np.ndarray:
+        """(D, 2) int64 sentence ranges that are trained on."""
+        return self.mixture.documents
+
     def __len__(self) -> int:
         """Number of steps."""
         return self.max_steps
