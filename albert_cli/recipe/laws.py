@@ -109,8 +109,8 @@ def _pretraining(values: Mapping[str, Any]) -> Iterator[Finding]:
     if data.get("order") == "as_read":
         if data.get("duplicates", "keep") != "keep":
             yield ("data", "duplicates"), "as_read sees the text only once and cannot find duplicates"
-        if (_number(_section(values, "runtime"), "workers") or 0) > 1:
-            yield ("runtime", "workers"), "as_read takes at most one: each would read the whole text"
+        if _number(_section(values, "runtime"), "workers"):
+            yield ("runtime", "workers"), "as_read needs 0: the process that saves must know the place in the text"
         if _section(values, "train").get("epochs") is not None:
             yield ("train", "epochs"), "as_read knows no epoch beforehand: give max_steps"
     phases, longest = data.get("length_schedule"), _number(data, "max_length")
