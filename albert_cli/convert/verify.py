@@ -103,7 +103,7 @@ def marks(content: Content) -> dict[str, Mark]:
 
 def digest(tensor: Tensor) -> bytes:
     """Sha256 of a tensor's numbers, widened to float32."""
-    return sha256(memoryview(tensor.detach().float().contiguous().numpy())).digest()
+    return sha256(tensor.detach().float().contiguous().numpy().tobytes()).digest()
 
 
 def compare(before: Mapping[str, Mark], after: Content, *, left_out: list[LeftOut]) -> list[TensorLine]:
