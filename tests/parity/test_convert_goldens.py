@@ -15,6 +15,7 @@ import pytest
 import torch
 from model_cases import difference
 from safetensors.torch import load_file
+from subcases import each
 from torch import Tensor
 
 from albert_cli.convert.content import Content
@@ -75,7 +76,7 @@ def assert_every_way_back(content: Content, folder: Path) -> int:
     return ways
 
 
-@pytest.mark.parametrize("case", GOOGLE)
+@each("case", GOOGLE)
 def test_google(case: str, shared_dir: Path, tmp_path: Path) -> None:
     folder = shared_dir / "goldens" / "A_google_tf1" / case
     assert recognise(folder) == "tf1"
@@ -110,11 +111,11 @@ def test_google(case: str, shared_dir: Path, tmp_path: Path) -> None:
         assert difference(output.end_logits, expected["end_logits"]) < LOGITS
     if case == "squad2":
         assert difference(output.cls_logits, expected["cls_logits"]) < LOGITS
-    ways = assert_every_way_back(content, tmp_path)
+    ways = assert_every_way_back(content, tmp_path / case)
     assert ways == (3 if case == "squad2" else 5)
     data = "model.ckpt-best.data-00000-of-00001"
     if not content.left_out:  # nothing was dropped: the very bytes
-        assert (tmp_path / "tf1" / data).read_bytes() == (folder / data).read_bytes()
+        assert (tmp_path / case / "tf1" / data).read_bytes() == (folder / data).read_bytes()
 
 
 def test_the_prefix_of_tf_hub(shared_dir: Path) -> None:

@@ -6,6 +6,7 @@ and ``B_hf_torch``. Tolerances: 2e-5 for hidden states, 1e-4 for logits and loss
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import torch
 from model_cases import difference, our_class
 from safetensors.torch import load_file
+from subcases import each
 
 from albert_cli.models.config import AlbertConfig
 from albert_cli.models.pretrained import load_pretrained
@@ -84,8 +86,7 @@ def assert_fields(output: Any, expected: dict[str, torch.Tensor], inner: int) ->
         assert difference(mine, values) < limit, field
 
 
-@pytest.mark.parametrize("kind", ["plain", "sdpa"])
-@pytest.mark.parametrize("case", HF_CASES)
+@each("case, kind", itertools.product(HF_CASES, ("plain", "sdpa")))
 def test_transformers_4_57(case: str, kind: str, shared_dir: Path) -> None:
     folder = shared_dir / "goldens" / "B_hf_torch" / case
     facts = json.loads((folder / "case.json").read_text())
@@ -102,7 +103,7 @@ def test_transformers_4_57(case: str, kind: str, shared_dir: Path) -> None:
         assert_fields(output, fields, model.config.inner_group_num)
 
 
-@pytest.mark.parametrize("case", [name for name in HF_CASES if not name.startswith("base")])
+@each("case", [name for name in HF_CASES if not name.startswith("base")])
 def test_gradients_of_transformers_4_57(case: str, shared_dir: Path) -> None:
     folder = shared_dir / "goldens" / "B_hf_torch" / case
     facts = json.loads((folder / "case.json").read_text())
@@ -129,7 +130,7 @@ def google_inputs(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {ours: given[theirs].long() for ours, theirs in names.items()}
 
 
-@pytest.mark.parametrize("case", GOOGLE_PRETRAINING)
+@each("case", GOOGLE_PRETRAINING)
 def test_google_pretraining_graph(case: str, shared_dir: Path) -> None:
     folder = shared_dir / "goldens" / "A_google_tf1" / case
     given, expected = arrays(folder / "io.npz", "in/"), arrays(folder / "io.npz", "out/")
@@ -154,7 +155,7 @@ def test_google_pretraining_graph(case: str, shared_dir: Path) -> None:
     assert difference(output.loss, expected["sentence_order_loss"]) < LOGITS
 
 
-@pytest.mark.parametrize("case", GOOGLE_TASKS)
+@each("case", GOOGLE_TASKS)
 def test_google_task_graphs(case: str, shared_dir: Path) -> None:
     folder = shared_dir / "goldens" / "A_google_tf1" / case
     given, expected = arrays(folder / "io.npz", "in/"), arrays(folder / "io.npz", "out/")

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from subcases import each
 from torch import nn
 
 from albert_cli.training import optim
@@ -40,12 +41,12 @@ def groups_of(settings, parameters):
     return groups
 
 
-@pytest.mark.parametrize("run", RUNS)
+@each("run", RUNS)
 def test_every_parameter_after_every_step(run, shared_dir):
     check_parameters(run, shared_dir, tolerance=1e-6)
 
 
-@pytest.mark.parametrize("run", [run for run in RUNS if run.startswith("adamw")])
+@each("run", [run for run in RUNS if run.startswith("adamw")])
 def test_the_fused_kernel_makes_the_same_steps(run, shared_dir, monkeypatch):
     # It rounds decay and update apart: 1.7e-6 off the float32 golden, which itself is 1.0e-6 off float64.
     monkeypatch.setattr(optim, "_FUSED_FROM", 1)
@@ -74,7 +75,7 @@ def check_parameters(run, shared_dir, *, tolerance):
             )
 
 
-@pytest.mark.parametrize("run", [run for run in RUNS if "poly" in run])
+@each("run", [run for run in RUNS if "poly" in run])
 def test_rates_of_the_runs(run, shared_dir):
     folder = shared_dir / "goldens" / "D_optim"
     settings = json.loads((folder / f"{run}.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from subcases import each
 
 from albert_cli.data.readers_delimited import read_tsv
 from albert_cli.data.tasks.catalogue import TASKS
@@ -25,7 +26,7 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize(("task", "folder"), list(ROWS))
+@each("task, folder", ROWS)
 def test_every_row_is_read(task, folder, shared_dir):
     data = load_task(task, path=shared_dir / "data/glue" / folder)
     assert {split: len(part) for split, part in data.splits.items()} == ROWS[task, folder]
@@ -48,7 +49,7 @@ POSITIONS = {
 }
 
 
-@pytest.mark.parametrize(("task", "file"), list(POSITIONS))
+@each("task, file", POSITIONS)
 def test_columns_by_name_are_the_originals_columns_by_place(task, file, shared_dir):
     path = shared_dir / "data/glue" / file
     lines = path.read_text(encoding="utf-8-sig").split("\n")
