@@ -168,3 +168,16 @@ def test_the_first_process_is_the_main_one(monkeypatch):
 def test_launching_imports_no_torch():
     program = "import sys, albert_cli.training.launch; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
+
+
+def test_an_accelerate_launch_that_came_down_to_one_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its launcher leaves in the environment when it was told of several processes and has no GPUs for them."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.delenv("MASTER_PORT", raising=False)
+    launch.check_world(1)  # one process was asked for
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    with pytest.raises(UsageError, match="told of several processes and started one"):
+        launch.check_world(1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    launch.check_world(2)
