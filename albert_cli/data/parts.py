@@ -23,7 +23,7 @@ from albert_cli.data.duplicates import Duplicates, signatures
 from albert_cli.data.sentences import Splitter, split_sentences
 
 PART_FORMAT = 1
-_ENCODED_AT_ONCE = 1_000_000  # characters; bounds the memory
+_ENCODED_AT_ONCE = 500_000  # characters; bounds the memory
 
 EncodeFlat = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
 
@@ -171,7 +171,7 @@ def encode_part(texts: Sequence[str], law: PartLaw, *, encode: EncodeFlat, unk: 
 
 
 def _stretches(sentences: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Runs of sentences of about a million characters."""
+    """Runs of sentences of about half a million characters."""
     begin = size = 0
     for number, sentence in enumerate(sentences):
         size += len(sentence)

@@ -20,8 +20,8 @@ import numpy as np
 from albert_cli.tokenization.pieces import SPACE, PieceEncoder
 from albert_cli.tokenization.spm_file import NORMAL, UNIGRAM, USER_DEFINED, SpmModel
 
-_CAPACITY = 5 << 15  # words of a generation; bounds the memory to some 50 MB
-_STEMS = 1 << 15
+_CAPACITY = 1 << 18  # words of a generation; bounds the memory to some 70 MB
+_STEMS = 1 << 16
 _LONGEST_WORD = 48  # characters; longer ones are rarely words
 # Single precision errs by less than a hundredth over texts of this many characters.
 _LONGEST_TEXT = 8000
