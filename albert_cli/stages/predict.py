@@ -19,7 +19,7 @@ from albert_cli.recipe.requests import RunOptions
 from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.console import Talk, result_json
 from albert_cli.stages.answering import ask
-from albert_cli.stages.target import load_trained, read_target
+from albert_cli.stages.target import Target, load_trained, read_target
 from albert_cli.stages.tasks.facts import Accompanied
 from albert_cli.stages.tasks.open import is_text_task, open_input, open_records
 from albert_cli.stages.tasks.protocol import Task
@@ -64,17 +64,25 @@ def run(
             talk.warn(placement.warning)
         assert found.model is not None
         try:
-            config = AlbertConfig.from_pretrained(found.model)
+            config, asked = AlbertConfig.from_pretrained(found.model), _of_all_rows(found)
             if input_ == "-":
-                nothing = open_records(found.recipe, [], config=config)
-                return _Predictor(found.recipe, found.model, nothing, placement.accelerator).stream(out)
-            task = open_input(found.recipe, Path(input_), config=config)
-            count = _Predictor(found.recipe, found.model, task, placement.accelerator).file(task, out, talk)
+                nothing = open_records(asked, [], config=config)
+                return _Predictor(asked, found.model, nothing, placement.accelerator).stream(out)
+            task = open_input(asked, Path(input_), config=config)
+            count = _Predictor(asked, found.model, task, placement.accelerator).file(task, out, talk)
         finally:
             leave_processes()
         if options.json and talk.is_main:
             result_json({"command": "predict", "task": found.recipe.task, "rows": count, "out": str(out)})
     return 0
+
+
+def _of_all_rows(found: Target) -> FinetuneRecipe:
+    """The recipe without its ``data.limit``, which was of the training rows, unless this very command says one."""
+    recipe = found.recipe
+    if found.loaded.origins.get("data.limit") == "--set":
+        return recipe
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"limit": None})})
 
 
 class _Predictor:

@@ -113,3 +113,14 @@ def test_the_same_rows_in_another_form_teach_the_same(
 def test_dropout_of_a_recipe_is_that_of_the_model(finetuned: Path) -> None:
     config = json.loads((finetuned / "model" / "config.json").read_text())
     assert config["hidden_dropout_prob"] == config["attention_probs_dropout_prob"] == 0.1
+
+
+def test_a_limit_of_the_training_rows_does_not_cut_the_rows_to_predict(home: Path, tmp_path: Path) -> None:
+    out, rows = tmp_path / "few", tmp_path / "rows.jsonl"
+    few = settings(train__max_steps=4, data__limit=8)
+    done("finetune", home / "finetune.yaml", *few, "--out", out)
+    rows.write_text("".join(json.dumps({"sentence": f"row {number}"}) + "\n" for number in range(20)))
+    done("predict", out, rows, "--out", tmp_path / "all.jsonl")
+    assert len((tmp_path / "all.jsonl").read_text().splitlines()) == 20
+    done("predict", out, rows, "--set", "data.limit=5", "--out", tmp_path / "five.jsonl")
+    assert len((tmp_path / "five.jsonl").read_text().splitlines()) == 5
