@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from albert_cli.convert import foreign_safetensors
 from albert_cli.convert.config_json import read_config, write_config
 from albert_cli.convert.content import Content, LeftOut
 from albert_cli.models.weights import BIN, SAFETENSORS, read_weights
@@ -31,6 +32,9 @@ def read(directory: Path, *, head: str | None = None) -> Content:
     Raises:
         ModelError: files that are missing or damaged, or a pickle that holds more than tensors.
     """
+    single = directory / SAFETENSORS
+    if single.is_file() and (framework := foreign_safetensors.framework_of(single)) != "pt":
+        return foreign_safetensors.read(directory, single, framework)
     content = Content("AlbertModel", read_config(directory), {})
     state = read_weights(directory)
     for name in sorted(state):

@@ -147,3 +147,12 @@ def test_transformers_tensorflow_and_flax(kind: str, shared_dir: Path, tmp_path:
             if field not in ("loss", "hidden_states", "attentions"):
                 assert difference(output[field], values) < LOGITS, (case, field)
         assert assert_every_way_back(content, tmp_path / case) >= 4, case
+
+
+def test_safetensors_of_tensorflow_and_flax(shared_dir: Path) -> None:
+    for kind, folder_name in (("C_hf_tf", "tf_safetensors"), ("C_hf_flax", "flax_safetensors")):
+        for case in ("base", "pretraining"):
+            folder = shared_dir / "goldens" / kind / case
+            content = read_checkpoint(folder / folder_name, recognise(folder / folder_name))
+            check_complete(content, place=folder)
+            assert_state(content, load_file(folder / "expected_torch_state.safetensors"))

@@ -256,3 +256,23 @@ def test_content_of_a_wrong_class_is_refused(factorised: TinyModel, tmp_path: Pa
     assert content.head == "AlbertForMaskedLM"
     with pytest.raises(ModelError, match="lacks weights of AlbertForQuestionAnswering"):
         convert(request(factorised("AlbertForMaskedLM"), tmp_path / "out", "hf", head="AlbertForQuestionAnswering"))
+
+
+def test_safetensors_of_another_framework_are_read_as_its_own(factorised: TinyModel, tmp_path: Path) -> None:
+    """Flax names with dots and Flax layout, as `save_pretrained(..., safe_serialization=True)` of Flax wrote them."""
+    source = factorised("AlbertForMaskedLM")
+    content = read_checkpoint(source, "hf")
+    folder = tmp_path / "flax"
+    folder.mkdir()
+    shutil.copy(source / "config.json", folder)
+    tensors = {}
+    for name, tensor in content.state.items():
+        theirs, transposed = FLAX.to_theirs(name) or pytest.fail(name)
+        tensors[theirs.replace("/", ".")] = tensor.t().contiguous() if transposed else tensor
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "flax"})
+    back = read_checkpoint(folder, "hf")
+    assert back.state.keys() == content.state.keys()
+    assert all(torch.equal(back.state[name], tensor) for name, tensor in content.state.items())
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "mlx"})
+    with pytest.raises(ModelError, match="framework 'mlx'"):
+        read_checkpoint(folder, "hf")
