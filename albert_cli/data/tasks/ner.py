@@ -29,7 +29,9 @@ Paths = str | Path | Sequence[str | Path]
 _DEV_SHARE = 10
 _DEV_SEED = 1909_11942
 
-_COLUMN_FILES = (".conll", ".bio", ".iob", ".iob1", ".iob2", ".bioes", ".tsv", ".txt", ".conllu", ".data")
+_COLUMN_FILES = (
+    ".conll", ".bio", ".iob", ".iob1", ".iob2", ".bioes", ".tsv", ".txt", ".conllu", ".data", ".annotated",
+)  # fmt: skip
 _READERS: Mapping[str, Callable[[Path], RawTable]] = {
     ".tsv": read_tsv,
     ".csv": read_csv,

@@ -255,3 +255,28 @@ def test_halves_of_characters_do_not_stop_a_table(tmp_path):
     path = write(tmp_path / "my.jsonl", '{"tokens": ["\\ud800x"], "tags": ["B-X"]}\n{"tokens": ["y"], "tags": ["O"]}\n')
     words = [row for part in load_tags(PLAIN, path=path).splits.values() for row in part[:]["tokens"]]
     assert ["\ufffdx"] in words
+
+
+def test_rows_of_the_hub_come_with_the_names_of_their_tags(monkeypatch):
+    from albert_cli.data.raw_table import RawTable
+    from albert_cli.data.tasks import ner
+
+    names = ("O", "B-PER", "I-PER")
+    table = RawTable(
+        source="lhoestq/conll2003/train",
+        columns={"id": ["0", "1"], "tokens": [["EU"], ["Peter", "B"]], "ner_tags": [["O"], ["B-PER", "I-PER"]]},
+        class_names={"ner_tags": names},
+    )
+    asked = {}
+
+    def read_hub(name, **how):
+        asked.update(how, name=name)
+        return {"train": table, "validation": table, "test": table, "other": table}
+
+    monkeypatch.setattr(ner, "read_hub", read_hub)
+    data = load_tags(PLAIN, dataset="lhoestq/conll2003", revision="main")
+    assert asked == {"name": "lhoestq/conll2003", "config": None, "revision": "main"}
+    assert data.table.names == names
+    assert list(data.splits) == ["train", "dev", "test"]
+    chosen = load_tags(PLAIN, dataset="lhoestq/conll2003", split={"dev": "other"})
+    assert len(chosen.splits["dev"]) == 2
