@@ -37,25 +37,38 @@ def sign_of_collapse(records: Sequence[Mapping[str, Any]], labels: Mapping[str, 
     Returns:
         What was seen, for people to read; None for a model that is alive, and where the labels are all alike.
     """
-    guess, spread = _chance(labels, len(records))
+    predictions = [record["prediction"] for record in records]
+    guess, spread = _chance(labels, predictions)
     if guess == 0.0 or len(records) < 2:
         return None  # nothing to tell apart
-    answer = _only_answer([record["prediction"] for record in records], spread)
-    if answer is None or (guess is not None and loss < _AT_CHANCE * guess):
+    if all("choice" in record and _are_even(record.get("scores")) for record in records):
+        seen = "all choices of a question have the same score"
+    else:
+        answer = _only_answer(predictions, spread)
+        if answer is None:
+            return None
+        seen = f"every row is answered {answer}"
+    if guess is not None and loss < _AT_CHANCE * guess:
         return None
-    seen = f"every row is answered {answer}"
     return seen if guess is None else f"{seen}, and the loss {loss:.4g} is that of a guess ({guess:.4g})"
 
 
-def _chance(labels: Mapping[str, Any], rows: int) -> tuple[float | None, float]:
+def _chance(labels: Mapping[str, Any], predictions: Sequence[Any]) -> tuple[float | None, float]:
     """Loss of the best guess without looking, None if it cannot be told; and the labels' spread if they are numbers."""
     if "std" in labels and "mean" in labels:
         spread = float(labels["std"])
         return spread**2, spread
-    counts = [value for value in labels.values() if isinstance(value, int) and value > 0]
-    if not counts or len(counts) != sum(1 for value in labels.values() if value) or sum(counts) != rows:
+    counts = [count for count in labels.values() if count]
+    are_classes = all(not isinstance(said, list) and str(said) in labels for said in predictions)
+    if not are_classes or sum(counts) != len(predictions):
         return None, 0.0
-    return -sum(count / rows * math.log(count / rows) for count in counts), 0.0
+    return -sum(count / len(predictions) * math.log(count / len(predictions)) for count in counts), 0.0
+
+
+def _are_even(scores: Any) -> bool:
+    """Whether the choices of a question are all the same to a model."""
+    shares = list(scores.values() if isinstance(scores, Mapping) else scores or ())
+    return bool(shares) and max(shares) - min(shares) <= _ONE_NUMBER
 
 
 def _only_answer(predictions: Sequence[Any], spread: float) -> str | None:
