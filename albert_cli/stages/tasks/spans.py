@@ -18,6 +18,7 @@ from albert_cli.data.feature_cache import FeatureCache, kept_features
 from albert_cli.data.span_decoding import Candidate, RowAnswers, decode_beam, decode_plain
 from albert_cli.data.span_features import SpanExamples, encode_spans
 from albert_cli.data.span_predictions import PREDICTIONS, answer_record, odds_name, official_files, read_saved
+from albert_cli.data.squad_tables import build_span_dataset
 from albert_cli.data.tasks.squad import SpanData, load_span_file, load_span_records, load_spans
 from albert_cli.errors import DataError, ModelError
 from albert_cli.files.atomic import write_file
@@ -376,7 +377,10 @@ def read_input(recipe: FinetuneRecipe, path: Path, config: AlbertConfig) -> Span
 
 def from_records(recipe: FinetuneRecipe, records: Sequence[Mapping[str, Any]], config: AlbertConfig) -> SpanTask:
     """Questions of JSON objects: ``question`` and ``context``."""
-    loaded = load_span_records(recipe.task, records, columns=_columns(recipe))
+    if records:
+        loaded = load_span_records(recipe.task, records, columns=_columns(recipe))
+    else:  # of a stream that has not begun
+        loaded = SpanData(recipe.task, {"test": build_span_dataset([])})
     return SpanTask(loaded, span_settings(recipe, config, loaded))
 
 
