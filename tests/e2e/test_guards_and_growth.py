@@ -171,3 +171,13 @@ def test_two_processes_with_the_original_adam_learn_what_one_learns(home: Path, 
     done("pretrain", home / "pretrain.yaml", *steps, *half, "--set", "train.accumulate=2", "--out", runs[2])
     assert losses(runs[1]) == pytest.approx(losses(runs[0]), abs=1e-5)
     assert losses(runs[2]) == pytest.approx(losses(runs[0]), abs=1e-5)
+
+
+def test_two_processes_go_back_together(home: Path, tmp_path: Path) -> None:
+    rate = settings(
+        train__learning_rate=0.2, train__max_steps=800, train__batch_size=16, train__warmup_steps=20,
+        train__log_every=50, train__eval_every=100, train__save_every=50, train__dropout=0.0,
+    )  # fmt: skip
+    outcome = separately("pretrain", home / "pretrain.yaml", *rate, "--nproc", "2", "--out", tmp_path / "run")
+    outcome.refused(4, "3 returns to an earlier checkpoint", "learning rate is too high")
+    assert outcome.err.count("back to the checkpoint of step") == 3
