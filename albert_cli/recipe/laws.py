@@ -50,6 +50,8 @@ def missing_inputs(values: Mapping[str, Any]) -> Iterator[Finding]:
     data, stage = values.get("data"), values.get("stage")
     if isinstance(data, Mapping) and all(data.get(name) is None for name in ("path", "dataset", "sources")):
         yield ("data", "path"), "is required: your files (or data.dataset, a hub name)"
+    if stage == "convert" and not values.get("source"):
+        yield ("source",), "is required: the directory or hub id of a checkpoint"
     starts = _section(values, "init").get("from") is not None
     if stage == "pretrain" and not starts and not values.get("tokenizer"):
         yield ("tokenizer",), "is required: a tokenizer directory, a SentencePiece file or a run directory"

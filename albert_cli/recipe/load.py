@@ -45,9 +45,14 @@ class LoadedRecipe:
     needs: tuple[str, ...] = ()
 
     @property
+    def seed(self) -> int:
+        """What everything random follows from; 0 where nothing is random (a conversion)."""
+        return getattr(self.recipe, "seed", 0)
+
+    @property
     def processes(self) -> int:
         """Processes that the run wants on this machine."""
-        runtime = self.recipe.runtime
+        runtime = getattr(self.recipe, "runtime", None)
         return runtime.nproc if isinstance(runtime, Runtime) else 1
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field
+from pydantic import ConfigDict, Discriminator, Field
 
 from albert_cli.recipe.pretraining import CorpusData, CorpusText, Objective
 from albert_cli.recipe.sections import (
@@ -143,10 +143,38 @@ class FinetuneRecipe(RecipeBase):
     """Trackers to report to besides metrics.jsonl; none unless asked for."""
 
 
-Recipe = TokenizerRecipe | PretrainRecipe | FinetuneRecipe
+class ConvertRecipe(Section):
+    """`albert convert`: a checkpoint of one format in, of another out."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    description: str = ""
+    """One line for `albert recipe ls`."""
+    out: Text | None = None
+    """Directory to write. Required, here or with --out."""
+    stage: Literal["convert"]
+    """What the recipe is for."""
+    source: str = ""
+    """Directory, run directory or hub id of the checkpoint. Required."""
+    to: Literal["hf", "hf-bin", "tf1", "tf2", "flax", "onnx"]
+    """Format to write."""
+    from_: Annotated[Literal["auto", "hf", "hf-bin", "tf1", "tf2", "flax"], Field(alias="from")] = "auto"
+    """Format to read; `auto` recognises it."""
+    head: Text | None = None
+    """Model class, where the files leave it open, such as AlbertForMultipleChoice for RACE from tf1."""
+    hidden_act: Text | None = None
+    """Activation, where the checkpoint's config is known to be wrong."""
+    tokenizer: Text | None = None
+    """Tokenizer, if not beside the weights."""
+    int8: bool = False
+    """With `to: onnx`: weights of 8 bits."""
+
+
+Recipe = TokenizerRecipe | PretrainRecipe | FinetuneRecipe | ConvertRecipe
 AnyRecipe = Annotated[Recipe, Discriminator("stage")]
-RECIPES: dict[str, type[TokenizerRecipe] | type[PretrainRecipe] | type[FinetuneRecipe]] = {
+RECIPES: dict[str, type[TokenizerRecipe] | type[PretrainRecipe] | type[FinetuneRecipe] | type[ConvertRecipe]] = {
     "train-tokenizer": TokenizerRecipe,
     "pretrain": PretrainRecipe,
     "finetune": FinetuneRecipe,
+    "convert": ConvertRecipe,
 }

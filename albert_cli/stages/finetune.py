@@ -198,7 +198,7 @@ def _finish(
         "smaller_is_better": sorted(task.smaller_is_better),
         "baseline": None if trivial is None else trivial.value,
         "word_baseline": None if words is None else words.value,
-        "seed": session.loaded.recipe.seed,
+        "seed": session.loaded.seed,
         "collapse": trained.course.collapse if trained.course.collapsed else None,
     }
     return finish_run(session, work, assembled, trained, scores=scores, data=rows, result=result)

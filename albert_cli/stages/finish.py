@@ -74,7 +74,7 @@ def _write(
         **({"best by": work.rule} if work.rule is not None else {}),
         "effective batch": work.plan.effective_batch,
         "learning rate": work.plan.learning_rate,
-        "seed": recipe.seed,
+        "seed": session.loaded.seed,
     }
     session.run.write_card(
         model_card(

@@ -15,6 +15,7 @@ from albert_cli.data.label_report import split_report
 from albert_cli.data.mixture import mix_sources
 from albert_cli.data.pretraining import PretrainingSource
 from albert_cli.data.pretraining_statistics import statistics
+from albert_cli.errors import UsageError
 from albert_cli.recipe.load import LoadedRecipe
 from albert_cli.recipe.requests import RunOptions
 from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe, TokenizerRecipe
@@ -42,8 +43,10 @@ def run(loaded: LoadedRecipe, options: RunOptions) -> int:
             numbers, examples = _pretraining(recipe, talk)
         elif isinstance(recipe, FinetuneRecipe):
             numbers, examples = _task(recipe, talk)
-        else:
+        elif isinstance(recipe, TokenizerRecipe):
             numbers, examples = _corpus(recipe), []
+        else:
+            raise UsageError(f"a recipe of the stage {recipe.stage} has no data", hint="albert recipe ls lists others")
         if options.json:
             result_json({"command": "data inspect", "recipe": loaded.name, **numbers})
         else:

@@ -122,7 +122,7 @@ def run(loaded: LoadedRecipe, options: RunOptions, *, search: Sequence[str], tri
         if options.dry_run:
             result = execute(loaded, options, talk)
         else:
-            result = _Search(Path(loaded.recipe.out), spaces, count, reload, options, talk, loaded.recipe.seed).run()
+            result = _Search(Path(loaded.recipe.out), spaces, count, reload, options, talk, loaded.seed).run()
         if options.json:
             result_json(result)
     return 0

@@ -21,6 +21,7 @@ from albert_cli.files.lock import lock_directory
 from albert_cli.recipe.load import LoadedRecipe, load_recipe
 from albert_cli.recipe.render import differences, dump_resolved, one_line
 from albert_cli.recipe.requests import RunOptions
+from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe
 from albert_cli.recipe.sections import Runtime
 from albert_cli.report.console import Talk
 from albert_cli.report.environment import describe_environment
@@ -122,7 +123,7 @@ def open_session(
         run.write_environment(describe_environment(devices=True, command=["albert", *sys.argv[1:]]))
         stop = stack.enter_context(stop_on_signals(lambda number: _say_stopping(talk, number)))
         session = Session(loaded, options, talk, accelerator, run, stop)
-        if run.writes and loaded.recipe.stage != "train-tokenizer" and loaded.recipe.trackers:
+        if run.writes and isinstance(loaded.recipe, PretrainRecipe | FinetuneRecipe) and loaded.recipe.trackers:
             values = loaded.recipe.model_dump(mode="json", by_alias=True)
             session.trackers = open_trackers(
                 loaded.recipe.trackers, folder=run.path, run_name=run.path.name, config=values

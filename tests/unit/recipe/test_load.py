@@ -118,14 +118,14 @@ def test_problems_of_yaml_and_of_the_schema_come_together(folder: Path) -> None:
     [
         ("", "a.yaml:1 must be a mapping of keys, with `stage` among them"),
         ("- 1", "a.yaml:1 must be a mapping of keys, with `stage` among them"),
-        ("# c\nseed: 1", "a.yaml:2 stage is required, one of train-tokenizer, pretrain, finetune"),
+        ("# c\nseed: 1", "a.yaml:2 stage is required, one of train-tokenizer, pretrain, finetune, convert"),
         (
             "stag: pretrain",
-            "a.yaml:1 stage is required, one of train-tokenizer, pretrain, finetune; is 'stag' misspelt?",
+            "a.yaml:1 stage is required, one of train-tokenizer, pretrain, finetune, convert; is 'stag' misspelt?",
         ),
         (
             "stage: finetun",
-            "a.yaml:1 stage must be one of train-tokenizer, pretrain, finetune, found 'finetun'; "
+            "a.yaml:1 stage must be one of train-tokenizer, pretrain, finetune, convert, found 'finetun'; "
             "did you mean 'finetune'?",
         ),
     ],
