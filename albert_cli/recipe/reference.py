@@ -58,6 +58,10 @@ def _rows(definition: Mapping[str, Any], definitions: Mapping[str, Any], prefix:
             default = "required" if key in required or key not in ("extends", "trackers") else "none"
         cells = [f"`{prefix}{key}`", _type(value), default, " ".join(value.get("description", "").split())]
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        for option in value.get("anyOf", [value]):
+            items = option.get("items", {}).get("$ref", "").rpartition("/")[2]
+            if items:
+                yield from _rows(definitions[items], definitions, f"{prefix}{key}.")
 
 
 def _type(value: Mapping[str, Any]) -> str:
@@ -70,6 +74,8 @@ def _type(value: Mapping[str, Any]) -> str:
     options = value.get("anyOf") or value.get("oneOf")
     if options:
         return " or ".join(dict.fromkeys(_type(option) for option in options))
+    if value.get("type") == "array" and "$ref" in value["items"]:
+        return "list of mappings"
     if value.get("type") == "array":
         return f"list of {_type(value['items'])}"
     limits = [f"{sign} {value[name]:g}" for name, sign in _LIMITS.items() if name in value and value[name] < 2**60]
