@@ -159,7 +159,7 @@ def _calls_of_line(line: str) -> Iterator[Call]:
             segment.pop(0)
         words = segment[segment.index("albert_cli") + 1 :] if "albert_cli" in segment else segment[1:]
         if words and ("albert_cli" in segment or segment[0] == "albert"):
-            depth = 2 if words[0] in ("recipe", "data") else 1
+            depth = 2 if words[0] in ("recipe", "data", "bench") else 1
             yield Call(tuple(words[:depth]), tuple(words[depth:]), line)
         segment = []
 
