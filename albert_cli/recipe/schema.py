@@ -132,7 +132,7 @@ class FinetuneRecipe(RecipeBase):
     metrics: list[Text] = Field(default_factory=list)
     """More metrics for the final scores: names of ours, or modules of the `evaluate` library by their place.
 
-    A place is a path (`./my_metric.py`, `/metrics/mine`) or a name of the hub (`evaluate-metric/accuracy`); the code
+    A place is a path that begins with `./`, `../` or `/`, or a name of the hub (`evaluate-metric/accuracy`); the code
     that stands there is run. A bare name never runs a file of the working directory.
     """
     train: FinetuneTrain
