@@ -59,6 +59,7 @@ def prepare_shards(
     sources = [corpus] if isinstance(corpus, Corpus) else list(corpus)
     digests = FileDigests(cache_dir / "files.json")
     key = shard_key(sources, tokenizer, duplicates=duplicates, digest=digests)
+    digests.save()
     folder = cache_dir / f"shards-{key[:16]}"
     try:
         return Shards(folder)
@@ -66,7 +67,6 @@ def prepare_shards(
         pass
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        digests.save()
         with wait_for(cache_dir / f".lock-{key[:16]}"):
             if not _is_whole(folder):
                 work = _Work(sources, tokenizer, duplicates, key, cache_dir / f"parts-{key[:16]}", workers)

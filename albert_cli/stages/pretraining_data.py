@@ -177,6 +177,7 @@ def _live_data(recipe: PretrainRecipe, tokenizer: AlbertTokenizer, law: ExampleL
     corpora = corpora_of(recipe.data)
     digests = FileDigests(cache_folder(recipe.data) / "files.json")
     key = [tokenizer.fingerprint, *(corpus.key(digests) for corpus in corpora)]
+    digests.save()
     text = LiveText(corpora, tokenizer)
     blocks = text.blocks(text.start())
     first = next(blocks, None)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pretraining_toys import LetterTokenizer, write_corpus
 
-from albert_cli.data import encoding_pool
+from albert_cli.data import encoding_pool, file_digests
 from albert_cli.data.corpus import Corpus
 from albert_cli.data.parts import PartLaw, encode_part, make_part, read_part
 from albert_cli.data.prepare import prepare_shards
@@ -151,7 +151,7 @@ def test_a_process_that_dies_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     assert "data.workers=1" in str(caught.value.hint)
 
 
-def test_the_cache_follows_content_not_names_and_dates(tmp_path: Path) -> None:
+def test_the_cache_follows_content_not_names_and_dates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_corpus(tmp_path / "a")
     tokenizer, cache = LetterTokenizer(), tmp_path / "cache"
     first = prepare_shards(Corpus(path=str(path), sentences="newline"), tokenizer, cache_dir=cache)
@@ -164,6 +164,9 @@ def test_the_cache_follows_content_not_names_and_dates(tmp_path: Path) -> None:
         prepare_shards(Corpus(path=str(moved), sentences="newline"), tokenizer, cache_dir=cache).folder == first.folder
     )
     assert tokenizer.calls == calls
+    monkeypatch.setattr(file_digests, "file_sha256", None)  # hashed once, and remembered
+    prepare_shards(Corpus(path=str(moved), sentences="newline"), tokenizer, cache_dir=cache)
+    monkeypatch.undo()
     size, date = moved.stat().st_size, moved.stat().st_mtime_ns
     moved.write_text(moved.read_text().replace("a", "b"))
     assert moved.stat().st_size == size
