@@ -301,13 +301,15 @@ class SpanTask:
         return SpanAnswers(float("nan"), rows, decided=True)
 
     def facts(self, split: str, answers: SpanAnswers) -> Facts:
-        """Lengths of question and text, F1, and how sure the model was of its best piece."""
-        found = self._scored(split, self._texts(split, answers))
+        """Lengths of question and text, F1, and how sure the model was of the pieces that it gave."""
+        texts = self._texts(split, answers)
+        found = self._scored(split, texts)
         lengths = word_counts(self.splits[split].select_columns(["question", "context"]), "question", "context")
         if answers.decided:
             return Facts(lengths, found.f1, "f1")
+        given = np.array([bool(text) for text in texts])
         sure = np.array([row.ranked()[0][1] for row in answers.rows])
-        return Facts(lengths, found.f1, "f1", sure, found.exact > 0)
+        return Facts(lengths, found.f1, "f1", sure[given], found.exact[given] > 0)
 
     def comparison(self, split: str, answers: SpanAnswers) -> Comparison:
         """Texts with identifiers, as the ``squad`` metrics take them."""
