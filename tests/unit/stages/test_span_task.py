@@ -90,11 +90,11 @@ def test_the_recipes_ask_with_the_head_of_the_original(data: Path) -> None:
 
 def test_a_trained_model_keeps_its_head(data: Path, tmp_path: Path) -> None:
     config = AlbertConfig(architectures=["AlbertForQuestionAnswering"])
-    auto = squad2(data, config, "question_answering.head=auto")
+    auto = squad2(data, config)
     assert auto.model_class is AlbertForQuestionAnswering
     auto.check_head(config, tmp_path)
     with pytest.raises(ModelError, match="AlbertForQuestionAnswering, squad2 asks an AlbertForQuestionAnsweringBeam"):
-        squad2(data, config).check_head(config, tmp_path)
+        squad2(data, config, "question_answering.head=beam").check_head(config, tmp_path)
 
 
 def test_scores_of_v1_have_their_official_names(data: Path) -> None:
