@@ -12,12 +12,17 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 SETTINGS = ("all", "attention", "ffn", "none")
 SEEDS = (1, 2, 3)
 T_95 = 4.303  # Student's t with two degrees of freedom
-MEASURES = ("mlm_loss_masked", "mlm_loss_unigram", "sop_accuracy")
+MEASURES: dict[str, Callable[[dict[str, float]], float]] = {
+    "loss on [MASK]": lambda found: found["mlm_loss_masked"],
+    "nats below piece frequencies": lambda found: found["mlm_loss_unigram"] - found["mlm_loss_masked"],
+    "sentence order": lambda found: found["sop_accuracy"],
+}
 RECIPE = {
     "model.embedding_size": 64,
     "model.hidden_size": 64,
@@ -54,8 +59,8 @@ def main() -> None:
     for sharing in SETTINGS:
         found = [held_out(tokenizer, out, sharing, seed, more) for seed in SEEDS]
         cells = []
-        for name in MEASURES:
-            values = [each[name] for each in found]
+        for name, measure in MEASURES.items():
+            values = [measure(each) for each in found]
             mean = sum(values) / len(values)
             spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
             half = T_95 * spread / math.sqrt(len(values))
