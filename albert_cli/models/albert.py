@@ -21,6 +21,7 @@ from albert_cli.models.config import AlbertConfig
 from albert_cli.models.init import empty_table, initialise
 from albert_cli.models.layout import PackedLayout, PaddedLayout
 from albert_cli.models.outputs import BaseModelOutputWithPooling
+from albert_cli.models.sharing import share_blocks
 
 
 class AlbertEmbeddings(nn.Module):
@@ -390,20 +391,10 @@ def _encoder(config: AlbertConfig) -> AlbertEncoder:
         return AlbertLayerGroup([layer() for _ in range(config.inner_group_num)])
 
     groups = [group() for _ in range(config.num_hidden_groups)]
-    _share_blocks([group.albert_layers[0] for group in groups], config.parameter_sharing)  # type: ignore[misc]
+    share_blocks([group.albert_layers[0] for group in groups], config.parameter_sharing)
     return AlbertEncoder(
         config.embedding_size,
         config.hidden_size,
         num_layers=config.num_hidden_layers,
         groups=groups,
     )
-
-
-def _share_blocks(layers: list[AlbertLayer], what: str) -> None:
-    """Let all layers use the first one's attention or feed-forward block, its norm included (paper table 4)."""
-    for layer in layers[1:]:
-        if what == "attention":
-            layer.attention = layers[0].attention
-        elif what == "ffn":
-            layer.ffn, layer.ffn_output = layers[0].ffn, layers[0].ffn_output
-            layer.full_layer_layer_norm = layers[0].full_layer_layer_norm

@@ -31,7 +31,7 @@ class Suspicions:
         """New warnings for held-out (or training) figures.
 
         Args:
-            values: of metrics.jsonl, see ``pretrain.pretraining_values``.
+            values: of metrics.jsonl, see ``pretraining_watch.pretraining_values``.
             pairs: segment pairs that ``sop_accuracy`` is a share of.
             step: updates made.
             final: whether the run is over.
