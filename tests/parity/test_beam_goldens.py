@@ -29,10 +29,8 @@ def load(folder: Path, cls: Any) -> tuple[Any, dict[str, Tensor], dict[str, Tens
     expected = {name[4:]: values for name, values in arrays.items() if name.startswith("out/")}
     content = read_checkpoint(folder, "tf1")
     assert content.head == cls.__name__
-    config = content.config.changed(
-        **{name: int(given[name]) for name in ("start_n_top", "end_n_top") if name in given}
-    )
-    model, report = model_from_state(cls, config, content.state, place=folder)
+    content.config.extra.update({name: int(given[name]) for name in ("start_n_top", "end_n_top") if name in given})
+    model, report = model_from_state(cls, content.config, content.state, place=folder)
     assert report.missing == []
     return model, given, expected
 
