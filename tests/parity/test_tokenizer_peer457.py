@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from subcases import each
 
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
@@ -19,10 +20,15 @@ OWN = ROOT / "tests" / "goldens" / "tokenizer"
 pytestmark = pytest.mark.peer457
 
 
-def ask(folder: Path, texts: list[str]) -> dict[str, Any]:
-    """What the three classes of transformers 4.57 make of a directory."""
+@pytest.fixture(autouse=True)
+def peer() -> None:
+    """Skip where the environment is not set up."""
     if not PEER.is_file():
         pytest.skip("no environment of transformers 4.57: make peers")
+
+
+def ask(folder: Path, texts: list[str]) -> dict[str, Any]:
+    """What the three classes of transformers 4.57 make of a directory."""
     request = json.dumps({"directory": str(folder), "texts": texts})
     done = subprocess.run([PEER, SCRIPT], input=request, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -45,7 +51,7 @@ def test_our_files_load_and_the_slow_class_agrees_everywhere(tmp_path: Path) -> 
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("cleaning", ["uncased", "cased", "cased_accents"])
+@each("cleaning", ["uncased", "cased", "cased_accents"])
 def test_every_class_gives_the_reference_ids_with_the_released_vocabulary(
     cleaning: str, shared_dir: Path, tmp_path: Path
 ) -> None:
