@@ -103,7 +103,7 @@ def summary(parts: Parts, out: Path, seconds: float) -> list[str]:
         f"always the most frequent piece {held_out['mlm_accuracy_unigram']:.1%}",
         f"sentence order   accuracy {held_out['sop_accuracy']:.1%} on held-out text; guessing 50 %",
         f"which library    accuracy {topics['scores']['dev']['accuracy']:.1%} on modules not trained on; "
-        f"always the largest {topics['majority']:.1%}; naive Bayes on words {_bag_of_words():.1%}",
+        f"always the largest {topics['baseline']:.1%}; naive Bayes on words {_bag_of_words():.1%}",
     ]
     fill = pipeline("fill-mask", parts.pretrain["model"], device=-1)
     for prompt in PROMPTS:
