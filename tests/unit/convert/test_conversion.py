@@ -276,3 +276,43 @@ def test_safetensors_of_another_framework_are_read_as_its_own(factorised: TinyMo
     save_file(tensors, folder / "model.safetensors", metadata={"format": "mlx"})
     with pytest.raises(ModelError, match="framework 'mlx'"):
         read_checkpoint(folder, "hf")
+
+
+def test_a_header_longer_than_any_file_allocates_nothing(factorised: TinyModel, tmp_path: Path) -> None:
+    source = shutil.copytree(factorised("AlbertModel"), tmp_path / "source")
+    path = source / "model.safetensors"
+    path.write_bytes((2**60).to_bytes(8, "little") + path.read_bytes()[8:])
+    with pytest.raises(ModelError, match=r"model\.safetensors is damaged"):
+        convert(request(source, tmp_path / "out", "hf-bin"))
+    assert [one.name for one in tmp_path.iterdir()] == ["source"]
+
+
+@pytest.mark.parametrize("shard", ["model-00002-of-00002.safetensors", "../outside.safetensors"])
+def test_a_shard_that_is_not_there_or_lies_elsewhere(factorised: TinyModel, tmp_path: Path, shard: str) -> None:
+    source = shutil.copytree(factorised("AlbertModel"), tmp_path / "source")
+    path = source / "model.safetensors"
+    names = list(load_file(path))
+    shutil.copy(path, tmp_path / "outside.safetensors")
+    path.rename(source / "model-00001-of-00002.safetensors")
+    places = {name: shard if number else "model-00001-of-00002.safetensors" for number, name in enumerate(names)}
+    (source / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    with pytest.raises(ModelError, match="names a file that is not beside it"):
+        convert(request(source, tmp_path / "out", "tf2"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_sharded_files_are_read_whole(factorised: TinyModel, tmp_path: Path) -> None:
+    source = factorised("AlbertForMaskedLM")
+    state = load_file(source / "model.safetensors")
+    sharded = tmp_path / "sharded"
+    shutil.copytree(source, sharded)
+    (sharded / "model.safetensors").unlink()
+    names = sorted(state)
+    halves = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
+    for file, part in halves.items():
+        save_file({name: state[name] for name in part}, sharded / file, metadata={"format": "pt"})
+    places = {name: file for file, part in halves.items() for name in part}
+    (sharded / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    report = convert(request(sharded, tmp_path / "flax", "flax"))
+    assert len(report.tensors) == len(names)
+    assert report.largest_difference == 0.0
