@@ -131,7 +131,8 @@ def _words(values: Mapping[str, float]) -> Iterator[tuple[str, str]]:
         yield (
             "worse",
             f"masked words: worse than piece frequencies ({loss:.2f}, they have {unigram:.2f} nats on [MASK]); likely "
-            "cause: a learning rate too high (try a tenth), or held-out text of another kind than the training text",
+            "causes: a learning rate too high (try a tenth), held-out text of another kind than the training text, "
+            "prepared text or labels of another tokenizer than the model's",
         )
     elif loss > unigram - _NO_BETTER:
         yield (

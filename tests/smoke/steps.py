@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 SUBJECTS = ["the film", "this story", "the acting", "a quiet evening", "the second half", "her new book", "the music"]
@@ -94,3 +95,30 @@ def end(error: Failed | None) -> int:
     """Say how the run ended and return its exit code."""
     print(f"smoke run failed: {error}" if error else "smoke run passed", file=sys.stderr)
     return 1 if error else 0
+
+
+LEAST_BY_HEART = 0.98
+
+
+def by_heart(
+    learn: Callable[[str, Path, Path, Path], tuple[float, float]], metrics: Mapping[str, str], arguments: list[str]
+) -> int:
+    """Learn tasks by heart, print score and seconds of each, and return the exit code.
+
+    Args:
+        learn: takes a task, the folder of its data, a tokenizer and a folder to work in; gives score and seconds.
+        metrics: name of the score, by task.
+        arguments: the folder, the tokenizer, and tasks; all where none is named.
+    """
+    source, tokenizer = Path(arguments[0]), Path(arguments[1])
+    low = []
+    with tempfile.TemporaryDirectory() as folder:
+        for task in arguments[2:] or metrics:
+            try:
+                score, seconds = learn(task, source, tokenizer, Path(folder))
+            except Failed as error:
+                return end(error)
+            print(f"{task}\t{metrics[task]}\t{score:.4f}\t{seconds:.0f} s", flush=True)
+            if score < LEAST_BY_HEART:
+                low.append(task)
+    return end(Failed(f"below {LEAST_BY_HEART}: {', '.join(low)}") if low else None)
