@@ -6,12 +6,12 @@ import gzip
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from albert_cli.errors import DataError, UsageError
 from albert_cli.files.text import safe_line, safe_text
 from albert_cli.inference.choice_records import choice_reader, read_choice_document
-from albert_cli.inference.device import Warn, choose_compute
+from albert_cli.inference.device import Compute, Warn, choose_compute
 from albert_cli.inference.queries import Query, Refusal, Task
 from albert_cli.inference.records import Reader, infer_format, read_json_document, reader_for
 from albert_cli.inference.stream import (
@@ -23,6 +23,9 @@ from albert_cli.inference.stream import (
     split_lines,
 )
 from albert_cli.recipe.requests import RunRequest
+
+if TYPE_CHECKING:
+    from albert_cli.inference.loading import Loaded
 
 
 def run(request: RunRequest, *, warn: Warn | None = None) -> int:
@@ -66,6 +69,12 @@ def _is_complete(request: RunRequest) -> bool:
 
 def build_task(request: RunRequest, warn: Warn) -> Task:
     """Load the model of a request and make what answers its task."""
+    loaded, compute = load_model(request, warn)
+    return task_for(request, loaded, compute, warn)
+
+
+def load_model(request: RunRequest, warn: Warn) -> tuple[Loaded, Compute]:
+    """Load the model of a request where it is to compute."""
     import torch
 
     from albert_cli.inference.loading import load_for_task
@@ -74,6 +83,11 @@ def build_task(request: RunRequest, warn: Warn) -> Task:
         torch.set_num_threads(request.threads)
     compute = choose_compute(request.device, request.precision, warn)
     loaded = load_for_task(request.task, request.model, device=compute.device, tokenizer=request.tokenizer)
+    return loaded, compute
+
+
+def task_for(request: RunRequest, loaded: Loaded, compute: Compute, warn: Warn) -> Task:
+    """Make what answers the task of a request with a model that is there already."""
     common: dict[str, Any] = {"compute": compute, "max_length": loaded.max_length}
     if request.task == "fill-mask":
         from albert_cli.inference.fill_mask import DEFAULT_TOP_K, FillMask, target_ids
