@@ -12,18 +12,23 @@ from albert_cli.errors import ModelError, UsageError
 
 Warn = Callable[[str], None]
 
+# Enough that a processor or a small GPU is busy, few enough that the first answers do not wait long.
+BATCH_TOKENS = 4096
+
 
 @dataclass(frozen=True)
 class Compute:
-    """A device and the number format of its matrix products.
+    """A device, the number format of its matrix products, and how much is computed at once.
 
     Attributes:
         device: where.
         autocast: bfloat16 or float16 for the matrix products; None computes everything in the type of the weights.
+        batch_tokens: most tokens that are computed together; a longer text is computed alone.
     """
 
     device: torch.device
     autocast: torch.dtype | None = None
+    batch_tokens: int = BATCH_TOKENS
 
     @contextmanager
     def inference(self) -> Iterator[None]:

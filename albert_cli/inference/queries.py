@@ -5,9 +5,9 @@ Shapes: B queries, T packed tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -16,7 +16,14 @@ from albert_cli.models.layout import PackedLayout
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 Answer = dict[str, Any]
-"""One answer, ready for JSON: ``results`` (or ``vector``, ``vectors``), or ``error`` and nothing else."""
+"""One answer, ready for JSON: ``results`` (or ``vector``, ``vectors``; or ``sequence``, ``labels``, ``scores``), or
+``error`` and nothing else."""
+
+Cut = Literal["longest", "first", "second"]
+"""Which part of a pair too long loses tokens: always the longer one, only the first, or only the second."""
+
+MOST_TOKENS = 16_384
+"""Tokens computed at once at most: more gains no speed and takes memory."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +33,16 @@ class Query:
     Attributes:
         text: the text; of a question its context.
         pair: the second text; of a question what is asked.
-        choices: answers to choose from, of multiple-choice alone.
+        choices: what to choose from: answers (multiple-choice), or labels (zero-shot-classification; without any, those
+            of the task).
+        words: the text's words in their order, where they are known and white space does not tell them
+            (token-classification; the text is then these words joined).
     """
 
     text: str
     pair: str | None = None
     choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
     @property
     def num_characters(self) -> int:
@@ -93,12 +104,14 @@ class Encoder:
         max_length: tokens that the model reads at most, special ones included.
         truncates: whether longer texts are cut at their end; else they are refused.
         reads_specials: whether ``[MASK]`` and the like in a text mean the tokens; else they are ordinary text.
+        cut: which part of a pair is cut.
     """
 
     tokenizer: AlbertTokenizer
     max_length: int
     truncates: bool = True
     reads_specials: bool = False
+    cut: Cut = "longest"
 
     def encode(self, queries: Sequence[Query]) -> list[Encoded | Refusal]:
         """Encode queries in their order."""
@@ -106,11 +119,12 @@ class Encoder:
         rows = self.tokenizer.encode_batch(texts, split_special_tokens=not self.reads_specials)
         pairs = iter(rows[len(queries) :])
         return [
-            self._join(ids, next(pairs) if query.pair is not None else None)
+            self.join(ids, next(pairs) if query.pair is not None else None)
             for query, ids in zip(queries, rows, strict=False)
         ]
 
-    def _join(self, first: list[int], second: list[int] | None) -> Encoded | Refusal:
+    def join(self, first: list[int], second: list[int] | None) -> Encoded | Refusal:
+        """Put special tokens around and between the ids of a text or pair, cut to what the model reads."""
         room = self.max_length - (2 if second is None else 3)
         length = len(first) + len(second or ())
         is_truncated = length > room
@@ -119,7 +133,14 @@ class Encoder:
                 return Refusal(
                     f"the text has {length + self.max_length - room} tokens, the model reads at most {self.max_length}"
                 )
-            first, second = shorten(first, second, room)
+            shortened = shorten(first, second, room, cut=self.cut)
+            if shortened is None:
+                kept = "second" if self.cut == "first" else "first"
+                return Refusal(
+                    f"the {kept} text alone has {len((second if kept == 'second' else first) or ())} tokens, which "
+                    f"leaves no room for the other (the model reads at most {self.max_length})"
+                )
+            first, second = shortened
         cls, sep = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
         ids = [cls, *first, sep]
         first_length = len(ids)
@@ -128,19 +149,44 @@ class Encoder:
         return Encoded(ids, first_length, is_truncated)
 
 
-def shorten(first: list[int], second: list[int] | None, room: int) -> tuple[list[int], list[int] | None]:
-    """Cut a text or pair to ``room`` tokens: always one token from the end of the longer part.
+def shorten(
+    first: list[int], second: list[int] | None, room: int, *, cut: Cut = "longest"
+) -> tuple[list[int], list[int] | None] | None:
+    """Cut a text or pair to ``room`` tokens, at the end of the parts that may be cut.
 
-    Of two parts of the same length the second loses first, as in the documented tokenizer ("longest first").
+    Where the longer part loses, it loses one token after the other; of two parts of the same length the second is
+    first, as in the documented tokenizer ("longest first").
+
+    Returns:
+        Both parts; None where the part that may be cut would have no token left.
     """
     if second is None:
         return first[:room], None
     excess = len(first) + len(second) - room
+    if cut != "longest":
+        kept = len(first if cut == "first" else second) - excess
+        if kept < 1:
+            return None
+        return (first[:kept], second) if cut == "first" else (first, second[:kept])
     only_longer = min(excess, abs(len(first) - len(second)))
     longer_loss, both_loss = only_longer, excess - only_longer
     first_loss = both_loss // 2 + (longer_loss if len(first) > len(second) else 0)
     second_loss = excess - first_loss
     return first[: len(first) - first_loss], second[: len(second) - second_loss]
+
+
+def in_parts(rows: Sequence[Encoded], *, most_tokens: int = MOST_TOKENS) -> Iterator[list[Encoded]]:
+    """Neighbouring rows of at most ``most_tokens`` tokens together, or a single longer one."""
+    part: list[Encoded] = []
+    tokens = 0
+    for row in rows:
+        if part and tokens + len(row.ids) > most_tokens:
+            yield part
+            part, tokens = [], 0
+        part.append(row)
+        tokens += len(row.ids)
+    if part:
+        yield part
 
 
 def pack(encoded: Sequence[Encoded], device: torch.device) -> Packed:
@@ -156,10 +202,21 @@ def pack(encoded: Sequence[Encoded], device: torch.device) -> Packed:
     )
 
 
-def answer_each(encoded: Sequence[Encoded | Refusal], compute: Callable[[list[Encoded]], list[Answer]]) -> list[Answer]:
-    """Compute the answers of what can be computed, and put the refusals between them where they belong."""
+def answer_each(
+    encoded: Sequence[Encoded | Refusal],
+    compute: Callable[[list[Encoded]], list[Answer]],
+    *,
+    most_tokens: int = MOST_TOKENS,
+) -> list[Answer]:
+    """Compute the answers of what can be computed, and put the refusals between them where they belong.
+
+    Args:
+        encoded: queries, or why they have no answer.
+        compute: answers some at once.
+        most_tokens: computed at once; a longer query is computed alone.
+    """
     good = [row for row in encoded if isinstance(row, Encoded)]
-    answers = iter(compute(good) if good else [])
+    answers = iter([one for part in in_parts(good, most_tokens=most_tokens) for one in compute(part)])
     return [next(answers) if isinstance(row, Encoded) else {"error": row.reason} for row in encoded]
 
 
