@@ -1,0 +1,1 @@
+"""`albert bench`: how fast this machine does the work, beside others where asked for."""
