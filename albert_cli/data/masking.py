@@ -56,8 +56,10 @@ def mask_tokens(
     """
     lengths = np.asarray(lengths, dtype=np.int64)
     spans = choose_spans(input_ids, lengths, keys=keys, kinds=kinds, law=law)
-    positions = spans.pieces[np.repeat(spans.hidden, np.diff(spans.word_starts))]
-    owner = np.repeat(np.arange(len(lengths)), lengths)[positions]
+    words = np.flatnonzero(spans.hidden)
+    begin, sizes = spans.word_starts[words], spans.word_starts[words + 1] - spans.word_starts[words]
+    positions = spans.pieces[np.arange(sizes.sum()) + np.repeat(begin - (np.cumsum(sizes) - sizes), sizes)]
+    owner = np.repeat(spans.example[words], sizes)
     counter = 2 * (positions - (np.cumsum(lengths) - lengths)[owner]) + _PIECE_DRAWS
     coin = uniform(draw(keys[owner], counter))
     shown = coin < MASKED_SHARE

@@ -9,6 +9,7 @@ Shapes: B examples, T tokens of all examples together, M pieces to predict, D do
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,9 +29,8 @@ from albert_cli.errors import DataError
 
 _HELD_OUT_EPOCH = -1  # of the random numbers: shares none with the epochs of training
 _NOT_PICKLED = ("_plans", "_stream", "_ahead", "_last")
-_MADE_AHEAD = 256  # examples
 _PLANS_KEPT = 2  # a step may cross the border of two epochs
-_MOST_AT_ONCE = 1024  # examples masked in one go
+_TOKENS_AT_ONCE = 1 << 17  # made in one go: small batches are dear one by one, large arrays leave the cache
 
 
 class TokenText(Protocol):
@@ -171,11 +171,12 @@ class PretrainingSource:
         return self._ahead.pop(step)
 
     def _steps_to_make(self, step: int) -> list[int]:
-        """A step, and where steps are asked for in order also some that follow: small batches are dear one by one."""
+        """A step, and where steps are asked for in order also some that follow."""
         worker = get_worker_info()
         stride = 1 if worker is None else worker.num_workers
-        most = _MADE_AHEAD // (self.batch_size * self.accumulate) if step - self._last == stride else 1
-        return list(range(step, min(step + max(most, 1) * stride, self.max_steps), stride))
+        size = self.batch_size * self.accumulate
+        most = max(_examples_at_once(self.law) // size, 1) if step - self._last == stride else 1
+        return list(range(step, min(step + most * stride, self.max_steps), stride))
 
     def _make(self, steps: list[int]) -> list[list[PackedBatch]]:
         starts = [
@@ -189,7 +190,7 @@ class PretrainingSource:
                 world_size=self.world_size,
             )
         ]
-        examples = join_packed([self.take(start, self.batch_size) for start in starts])
+        examples = self._pack([run for start in starts for run in self._stream.take(start, self.batch_size)])
         batches = mask_and_batch(examples, self.law, batch_size=self.batch_size)
         return [batches[place : place + self.accumulate] for place in range(0, len(batches), self.accumulate)]
 
@@ -243,10 +244,19 @@ class PretrainingSource:
 
     def take(self, start: int, count: int) -> Packed:
         """Examples of the shuffled stream from a position on, not yet masked."""
-        runs = self._stream.take(start, count)
-        return join_packed(
-            [pack(self.shards, self.plan(epoch), numbers, self.law, self.law.variant(epoch)) for epoch, numbers in runs]
-        )
+        return self._pack(self._stream.take(start, count))
+
+    def _pack(self, runs: list[tuple[int, np.ndarray]]) -> Packed:
+        """Examples of (epoch, numbers) runs, those of one epoch in one go."""
+        parts = []
+        for epoch, of_epoch in groupby(runs, lambda run: run[0]):
+            numbers = np.concatenate([numbers for _, numbers in of_epoch])
+            parts.append(pack(self.shards, self.plan(epoch), numbers, self.law, self.law.variant(epoch)))
+        return join_packed(parts)
+
+
+def _examples_at_once(law: ExampleLaw) -> int:
+    return max(_TOKENS_AT_ONCE // law.max_length, 1)
 
 
 def held_out_batches(
@@ -296,16 +306,17 @@ def pack(shards: TokenText, plan: InstancePlan, numbers: np.ndarray, law: Exampl
     """
     count = len(numbers)
     first, second = plan.first_start[numbers], plan.second_start[numbers]
-    first_size, second_size = plan.first_end[numbers] - first, plan.second_end[numbers] - second
-    pair = second_size > 0
-    one = np.ones(count, dtype=np.int64)
     # Five stretches of each example: [CLS], first segment, [SEP], second segment, [SEP].
-    sizes = np.stack([one, first_size, one, second_size, pair * one], axis=1)
-    begins = np.stack([0 * one, first, 0 * one, second, 0 * one], axis=1)
+    sizes, begins = np.ones((count, 5), dtype=np.int64), np.zeros((count, 5), dtype=np.int64)
+    sizes[:, 1], sizes[:, 3] = plan.first_end[numbers] - first, plan.second_end[numbers] - second
+    begins[:, 1], begins[:, 3] = first, second
+    pair = sizes[:, 3] > 0
+    sizes[:, 4] = pair
     ends = np.cumsum(sizes.ravel())
     shift = begins.ravel() - (ends - sizes.ravel())
-    source = np.arange(ends[-1]) + np.repeat(shift, sizes.ravel())
-    input_ids = np.asarray(shards.ids[source]).astype(np.int64)
+    source = np.repeat(shift, sizes.ravel())
+    source += np.arange(ends[-1])
+    input_ids = np.asarray(shards.ids)[source].astype(np.int64)
     places = (ends - sizes.ravel()).reshape(count, 5)
     input_ids[places[:, 0]] = law.kinds.cls
     input_ids[places[:, 2]] = law.kinds.sep
@@ -331,7 +342,7 @@ def join_packed(parts: list[Packed]) -> Packed:
 def mask_and_batch(examples: Packed, law: ExampleLaw, *, batch_size: int) -> list[PackedBatch]:
     """Mask examples and cut them into batches of ``batch_size``, the last perhaps smaller."""
     batches: list[PackedBatch] = []
-    at_once = max(_MOST_AT_ONCE // batch_size, 1) * batch_size
+    at_once = max(_examples_at_once(law) // batch_size, 1) * batch_size
     for start in range(0, len(examples.lengths), at_once):
         part = slice_packed(examples, start, start + at_once)
         masked, _ = mask_packed(part, law)

@@ -10,6 +10,7 @@ micro-batches.
 from __future__ import annotations
 
 import copy
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, runtime_checkable
@@ -58,7 +59,7 @@ class ExampleStream:
             if size <= 0:
                 raise ValueError(f"epoch {len(self._starts) - 1} has no examples")
             self._starts.append(self._starts[-1] + size)
-        epoch = int(np.searchsorted(self._starts, position, side="right")) - 1
+        epoch = bisect_right(self._starts, position) - 1
         return epoch, position - self._starts[epoch]
 
     def take(self, start: int, count: int) -> list[tuple[int, np.ndarray]]:

@@ -17,7 +17,7 @@ N the largest n-gram.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from albert_cli.data.words import SPECIAL, STARTS, PieceKinds
 
 Preference = Literal["shorter", "uniform", "longer"]
 
-_SPARE = 16
+_SPARE = 8
 
 
 @dataclass(frozen=True)
@@ -92,48 +92,91 @@ def choose_spans(
 ) -> Spans:
     """Choose the pieces to predict; arguments as in ``masking.mask_tokens``."""
     quotas = law.quotas(lengths)
-    pieces, word_starts, example, room = _find_words(input_ids, lengths, quotas, kinds, law.cross_segments)
-    first_word = np.searchsorted(example, np.arange(len(lengths) + 1))
-    local = np.arange(len(example)) - first_word[example]
-    bits = draw(keys[example], local)
-    edges = (np.cumsum(law.ngram_shares())[:-1] * 2.0**32).astype(np.uint64)
-    low = bits & np.uint64(0xFFFFFFFF)
-    drawn = np.ones(len(example), dtype=np.int64)
-    for edge in edges:
-        drawn += low >= edge
+    words = _find_words(input_ids, lengths, quotas, kinds, law.cross_segments)
+    size = len(words.example)
+    first_word = np.searchsorted(words.example, np.arange(len(lengths) + 1))
+    counts = np.diff(first_word)
+    before = np.repeat(first_word[:-1], counts)
+    local = np.arange(size) - before
+    bits = draw(np.repeat(keys, counts), local)
+    drawn = np.ones(size, dtype=np.int64)
+    low = bits.astype(np.uint32)
+    for edge in np.cumsum(law.ngram_shares())[:-1] * 2.0**32:
+        drawn += low >= np.uint32(edge)
     # One 64-bit number sorts by example, then at random, then by place. The random part is 32 bits wide in every
     # batch, so that two words of an example always compare alike.
-    walk = (example.astype(np.uint64) << np.uint64(48)) | (bits >> np.uint64(32) << np.uint64(16))
+    walk = (bits >> np.uint64(16)) & np.uint64(0xFFFFFFFF0000)
+    walk |= np.repeat(np.arange(len(lengths), dtype=np.uint64) << np.uint64(48), counts)
     walk |= local.astype(np.uint64)
     walk.sort()
-    order = (walk & np.uint64(0xFFFF)).astype(np.int64) + first_word[example]
-    wanted = np.minimum(drawn, np.minimum(room, law.ngram))
-    asked, taken, hidden = _walk(order, first_word, word_starts, wanted, quotas, law.ngram)
-    return Spans(pieces, word_starts, example, drawn, asked, taken, hidden)
+    order = (walk & np.uint64(0xFFFF)).astype(np.int64) + before
+    wanted = _inside(drawn, words.borders, law.ngram)
+    asked, taken, hidden = _walk(order, first_word, words.starts, wanted, quotas, law.ngram)
+    return Spans(words.pieces, words.starts, words.example, drawn, asked, taken, hidden)
+
+
+def _inside(drawn: np.ndarray, borders: np.ndarray, ngram: int) -> np.ndarray:
+    """The n of each word, cut off where its segment ends: only the last words of a segment can be concerned."""
+    wanted = drawn.copy()
+    for room in range(1, ngram):
+        words = borders[1:] - room
+        words = words[words >= borders[:-1]]
+        wanted[words] = np.minimum(wanted[words], room)
+    return wanted
+
+
+class _Words(NamedTuple):
+    """Words of a batch.
+
+    Attributes:
+        pieces: (C,) int64, place of each content piece.
+        starts: (W + 1,) int64, first content piece of each word, and C.
+        example: (W,) int64, whose it is.
+        borders: (S + 1,) int64, first word of each segment, and W; no n-gram reaches over one.
+    """
+
+    pieces: np.ndarray
+    starts: np.ndarray
+    example: np.ndarray
+    borders: np.ndarray
 
 
 def _find_words(
     input_ids: np.ndarray, lengths: np.ndarray, quotas: np.ndarray, kinds: PieceKinds, cross_segments: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Content pieces (C,), first piece of each word (W + 1,), its example (W,), words from it to the border (W,)."""
+) -> _Words:
     code = kinds.code[input_ids]
     pieces = np.flatnonzero(code != SPECIAL)
-    owner = np.repeat(np.arange(len(lengths)), lengths)[pieces]
+    owner = np.repeat(np.arange(len(lengths)), lengths)
     border = np.ones(len(pieces), dtype=bool)
-    border[1:] = np.diff(owner if cross_segments else pieces) != (0 if cross_segments else 1)
+    if cross_segments:
+        border[1:] = np.diff(owner[pieces]) != 0
+    else:
+        border[1:] = pieces[1:] - pieces[:-1] != 1
     begins = border | (code[pieces] == STARTS)
-    starts = np.append(np.flatnonzero(begins), len(pieces))
-    fits = np.diff(starts) <= quotas[owner[starts[:-1]]]
-    hopeless = np.bincount(owner[starts[:-1]][fits], minlength=len(lengths)) == 0
+    first = np.flatnonzero(begins)
+    example = owner[pieces[first]]
+    hopeless = _without_a_word_that_fits(np.diff(first, append=len(pieces)), example, quotas)
     if hopeless.any():
         # Every word is longer than the quota: cut words into parts that fit, else nothing could be predicted.
-        place = np.arange(len(pieces)) - np.repeat(starts[:-1], np.diff(starts))
-        begins |= hopeless[owner] & (place % quotas[owner] == 0)
-        starts = np.append(np.flatnonzero(begins), len(pieces))
-    first = starts[:-1]
-    group = np.cumsum(border[first]) - 1
-    ends = np.append(np.flatnonzero(border[first])[1:], len(first))
-    return pieces, starts, owner[first], ends[group] - np.arange(len(first))
+        sizes = np.diff(first, append=len(pieces))
+        place = np.arange(len(pieces)) - np.repeat(first, sizes)
+        holder = owner[pieces]
+        begins |= hopeless[holder] & (place % quotas[holder] == 0)
+        first = np.flatnonzero(begins)
+        example = owner[pieces[first]]
+    borders = np.append(np.flatnonzero(border[first]), len(first))
+    return _Words(pieces, np.append(first, len(pieces)), example, borders)
+
+
+def _without_a_word_that_fits(sizes: np.ndarray, example: np.ndarray, quotas: np.ndarray) -> np.ndarray:
+    """(B,) bool: examples with no word of as many pieces as the quota or fewer; only small quotas are looked at."""
+    small: np.ndarray = quotas < sizes.max(initial=0)
+    if not small.any():
+        return small
+    words = np.flatnonzero(small[example])
+    fitting = example[words[sizes[words] <= quotas[example[words]]]]
+    without: np.ndarray = small & (np.bincount(fitting, minlength=len(quotas)) == 0)
+    return without
 
 
 def _walk(
@@ -210,12 +253,19 @@ def _judge(
     begin = word_starts[words]
     spans = wanted[words]
     whole = word_starts[words + spans] - begin
+    sizes = whole.copy()
+    long = np.flatnonzero(whole > left)
     for _ in range(ngram):
-        spans = spans - (word_starts[words + spans] - begin > left)
-    touched = np.zeros(len(words), dtype=bool)
-    for step in range(ngram):
-        touched |= covered[words + step] & (spans > step)
-    sizes = np.where(touched, 0, word_starts[words + spans] - begin)
+        spans[long] -= 1
+        sizes[long] = word_starts[words[long] + spans[long]] - begin[long]
+        long = long[sizes[long] > left[long]]
+        if not len(long):
+            break
+    touched = covered[words]
+    for step in range(1, ngram):
+        reaching = np.flatnonzero(spans > step)
+        touched[reaching] |= covered[words[reaching] + step]
+    sizes[touched] = 0
     before = np.cumsum(sizes) - sizes
     before -= np.repeat(before[offset], window)
     doubtful = (before > 0) & (whole + before > left)
