@@ -63,6 +63,20 @@ AggregationOption = Annotated[
         "--aggregation", help="How tags of pieces are joined (token-classification; first).", show_default=False
     ),
 ]
+BatchSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        metavar="TOKENS",
+        min=1,
+        help="Tokens computed together at most (4096); a longer line is computed alone.",
+        show_default=False,
+    ),
+]
+PrettyOption = Annotated[
+    bool,
+    typer.Option("--pretty", metavar="", help="Tables, bars and coloured text for people, in place of JSON."),
+]
 
 
 def run(
@@ -81,6 +95,8 @@ def run(
     context: ContextOption = None,
     pooling: PoolingOption = None,
     aggregation: AggregationOption = None,
+    batch_size: BatchSizeOption = None,
+    pretty: PrettyOption = False,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     threads: ThreadsOption = None,
@@ -125,6 +141,8 @@ def run(
         context=context,
         pooling=pooling or "none",
         aggregation=aggregation,
+        batch_size=batch_size,
+        pretty=pretty,
         quiet=quiet,
         debug=debug,
     )

@@ -6,19 +6,23 @@ import gzip
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from albert_cli.errors import DataError, UsageError
 from albert_cli.files.text import safe_line, safe_text
 from albert_cli.inference.choice_records import choice_reader, read_choice_document
-from albert_cli.inference.device import Compute, Warn, choose_compute
+from albert_cli.inference.device import BATCH_TOKENS, Compute, Warn, choose_compute
 from albert_cli.inference.queries import Query, Refusal, Task
 from albert_cli.inference.records import Reader, infer_format, read_json_document, reader_for
 from albert_cli.inference.stream import (
+    JsonLines,
     Pause,
+    Sink,
     answer_stream,
     chunks_from_descriptor,
     chunks_from_file,
+    is_regular,
     queries_from_lines,
     split_lines,
 )
@@ -54,7 +58,8 @@ def run(request: RunRequest, *, warn: Warn | None = None) -> int:
         if source is None and not request.texts and sys.stdin.isatty() and not _is_complete(request):
             sys.stderr.write("reading lines from the terminal; Ctrl-D ends them\n")
         out = stack.enter_context(_open_output(request))
-        num_lines, num_errors = answer_stream(queries, task, out)
+        sink = _sink(request, out)
+        num_lines, num_errors = answer_stream(queries, task, sink, batch_tokens=request.batch_size or BATCH_TOKENS)
     if num_errors:
         raise DataError(
             f"{num_errors:,} of {num_lines:,} inputs have no answer", hint='their "error" in the output says why'
@@ -82,45 +87,17 @@ def load_model(request: RunRequest, warn: Warn) -> tuple[Loaded, Compute]:
     if request.threads is not None:
         torch.set_num_threads(request.threads)
     compute = choose_compute(request.device, request.precision, warn)
+    if request.batch_size is not None:
+        compute = replace(compute, batch_tokens=request.batch_size)
     loaded = load_for_task(request.task, request.model, device=compute.device, tokenizer=request.tokenizer)
     return loaded, compute
 
 
 def task_for(request: RunRequest, loaded: Loaded, compute: Compute, warn: Warn) -> Task:
     """Make what answers the task of a request with a model that is there already."""
-    common: dict[str, Any] = {"compute": compute, "max_length": loaded.max_length}
-    if request.task == "fill-mask":
-        from albert_cli.inference.fill_mask import DEFAULT_TOP_K, FillMask, target_ids
+    from albert_cli.inference.tasks import make_task, parameters_of
 
-        targets = target_ids(request.targets, loaded.tokenizer, warn) if request.targets else None
-        top_k = DEFAULT_TOP_K if request.top_k is None else request.top_k
-        return FillMask(loaded.model, loaded.tokenizer, top_k=top_k, targets=targets, **common)
-    if request.task == "text-classification":
-        from albert_cli.inference.text_classification import TextClassification
-
-        return TextClassification(loaded.model, loaded.tokenizer, top_k=request.top_k or 1, **common)
-    if request.task == "token-classification":
-        from albert_cli.inference.token_classification import DEFAULT_AGGREGATION, Aggregation, TokenClassification
-
-        aggregation = cast(Aggregation, request.aggregation or DEFAULT_AGGREGATION)
-        return TokenClassification(loaded.model, loaded.tokenizer, aggregation=aggregation, **common)
-    if request.task == "question-answering":
-        from albert_cli.inference.question_answering import AnswerSettings, QuestionAnswering
-
-        settings = AnswerSettings(top_k=request.top_k or 1)
-        return QuestionAnswering(loaded.model, loaded.tokenizer, settings=settings, **common)
-    if request.task == "multiple-choice":
-        from albert_cli.inference.multiple_choice import MultipleChoice
-
-        return MultipleChoice(loaded.model, loaded.tokenizer, **common)
-    if request.task == "sentence-order":
-        from albert_cli.inference.sentence_order import SentenceOrder
-
-        return SentenceOrder(loaded.model, loaded.tokenizer, **common)
-    from albert_cli.inference.feature_extraction import FeatureExtraction, Pooling
-
-    pooling = cast(Pooling, request.pooling)
-    return FeatureExtraction(loaded.model, loaded.tokenizer, pooling=pooling, **common)
+    return make_task(request.task, loaded, compute, parameters_of(request), warn=warn)
 
 
 def _check(request: RunRequest) -> str:
@@ -228,11 +205,27 @@ def _arguments(request: RunRequest) -> tuple[str, ...] | None:
 
 
 def _read_lines(source: BinaryIO | None, reader: Reader, place: str) -> Iterator[Query | Refusal | Pause]:
-    chunks = chunks_from_descriptor(sys.stdin.fileno()) if source is None else chunks_from_file(source)
+    if source is None:
+        chunks: Iterator[bytes | Pause] = chunks_from_descriptor(sys.stdin.fileno())
+    else:  # a named pipe is read as stdin is
+        chunks = chunks_from_file(source) if _is_whole(source) else chunks_from_descriptor(source.fileno())
     try:
         yield from queries_from_lines(split_lines(chunks), reader)
     except (EOFError, gzip.BadGzipFile) as error:
         raise DataError(f"damaged or cut gzip data ({safe_line(place)})", hint="fetch or compress it again") from error
+
+
+def _is_whole(source: BinaryIO) -> bool:
+    return isinstance(cast(Any, source), gzip.GzipFile) or is_regular(source)
+
+
+def _sink(request: RunRequest, out: BinaryIO) -> Sink:
+    """What writes the answers: JSON, or what people like to look at."""
+    if not request.pretty:
+        return JsonLines(out)
+    from albert_cli.inference.pretty import Pretty
+
+    return Pretty(out, task=request.task)
 
 
 def _decode_argument(text: str) -> str:

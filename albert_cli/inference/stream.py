@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 from collections.abc import Iterable, Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
+from albert_cli.errors import ModelError
 from albert_cli.files.limits import MAX_LINE_BYTES
 from albert_cli.files.text import json_line
+from albert_cli.inference.device import BATCH_TOKENS
 from albert_cli.inference.queries import Answer, Query, Refusal, Task
 from albert_cli.inference.records import Reader
 
-BATCH_LINES = 32
-BATCH_CHARACTERS = 16_384  # about 4,000 tokens: more gains no speed on a processor and delays the first answer
 _CHUNK_BYTES = 65_536
+# What lines are gathered by before anybody has encoded them; what is computed together is counted exactly later.
+_CHARACTERS_OF_A_TOKEN = 4
+_SPECIAL_TOKENS = 2
 
 
 class Pause:
@@ -43,6 +47,11 @@ def chunks_from_file(file: BinaryIO) -> Iterator[bytes]:
     """Read a file, of which everything is there."""
     while chunk := file.read(_CHUNK_BYTES):
         yield chunk
+
+
+def is_regular(file: BinaryIO) -> bool:
+    """Whether everything of an open file is there: it is no pipe, terminal or socket."""
+    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
 def split_lines(
@@ -108,35 +117,102 @@ def queries_from_lines(lines: Iterable[str | Refusal | Pause], reader: Reader) -
         yield last
 
 
-def group_queries(queries: Iterable[Query | Refusal | Pause]) -> Iterator[list[Query | Refusal]]:
-    """Gather neighbours into groups to answer at once; a pause ends a group, so that nobody waits for the next line."""
+def group_queries(
+    queries: Iterable[Query | Refusal | Pause], *, batch_tokens: int = BATCH_TOKENS
+) -> Iterator[list[Query | Refusal]]:
+    """Gather neighbours into groups to answer at once.
+
+    A pause ends a group, so that nobody waits for the next line; so does a group of about ``batch_tokens`` tokens, and
+    a longer line comes alone.
+
+    Args:
+        queries: what is asked, and pauses.
+        batch_tokens: most tokens of a group, by the length of its texts.
+    """
     group: list[Query | Refusal] = []
-    characters = 0
+    tokens = 0
     for query in queries:
-        if not isinstance(query, Pause):
-            group.append(query)
-            characters += query.num_characters if isinstance(query, Query) else 0
-        is_full = len(group) >= BATCH_LINES or characters >= BATCH_CHARACTERS
-        if group and (is_full or isinstance(query, Pause)):
+        if isinstance(query, Pause):
+            if group:
+                yield group
+            group, tokens = [], 0
+            continue
+        size = _likely_tokens(query)
+        if group and tokens + size > batch_tokens:
             yield group
-            group, characters = [], 0
+            group, tokens = [], 0
+        group.append(query)
+        tokens += size
     if group:
         yield group
 
 
+def _likely_tokens(query: Query | Refusal) -> int:
+    characters = query.num_characters if isinstance(query, Query) else 0
+    return _SPECIAL_TOKENS + characters // _CHARACTERS_OF_A_TOKEN
+
+
 def answer_group(group: Sequence[Query | Refusal], task: Task) -> list[Answer]:
     """Answer what can be answered, in order; a refusal becomes an ``error``."""
-    answers = iter(task.answer([query for query in group if isinstance(query, Query)]))
+    answers = iter(_answer([query for query in group if isinstance(query, Query)], task))
     return [next(answers) if isinstance(query, Query) else {"error": query.reason} for query in group]
 
 
-def answer_stream(queries: Iterable[Query | Refusal | Pause], task: Task, out: BinaryIO) -> tuple[int, int]:
-    """Write one JSON object per query, in order, numbered by ``index``.
+def _answer(queries: Sequence[Query], task: Task) -> list[Answer]:
+    """Answer some queries; what has no room together is tried in halves, and alone it gets an ``error``."""
+    try:
+        return task.answer(queries) if queries else []
+    except (ModelError, MemoryError) as error:
+        if len(queries) == 1:
+            return [{"error": str(error) or "out of memory"}]
+    middle = len(queries) // 2
+    return _answer(queries[:middle], task) + _answer(queries[middle:], task)
+
+
+class Sink(Protocol):
+    """Where answers go, one after another."""
+
+    def take(self, index: int, query: Query | Refusal, answer: Answer) -> None:
+        """Show or write one answer."""
+        ...
+
+    def flush(self) -> None:
+        """Let everything taken be seen."""
+        ...
+
+
+class JsonLines:
+    """Writes one JSON object per answer.
+
+    Args:
+        out: takes UTF-8; at a terminal it is flushed after each line.
+    """
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._is_terminal = out.isatty()
+
+    def take(self, index: int, query: Query | Refusal, answer: Answer) -> None:
+        """Write one object."""
+        self._out.write(json_line({"index": index, **answer}).encode() + b"\n")
+        if self._is_terminal:
+            self._out.flush()
+
+    def flush(self) -> None:
+        """Hand on what is held."""
+        self._out.flush()
+
+
+def answer_stream(
+    queries: Iterable[Query | Refusal | Pause], task: Task, sink: Sink, *, batch_tokens: int = BATCH_TOKENS
+) -> tuple[int, int]:
+    """Answer every query, in order, numbered from 0.
 
     Args:
         queries: what is asked.
         task: who answers.
-        out: takes UTF-8; flushed after each group, and at a terminal after each line.
+        sink: takes the answers; flushed after each group.
+        batch_tokens: about so many tokens are answered together.
 
     Returns:
         How many queries there were, and how many of them got an ``error``.
@@ -144,14 +220,11 @@ def answer_stream(queries: Iterable[Query | Refusal | Pause], task: Task, out: B
     Raises:
         BrokenPipeError: nobody reads the answers any more.
     """
-    is_terminal = out.isatty()
     index = num_errors = 0
-    for group in group_queries(queries):
-        for answer in answer_group(group, task):
-            out.write(json_line({"index": index, **answer}).encode() + b"\n")
-            if is_terminal:
-                out.flush()
+    for group in group_queries(queries, batch_tokens=batch_tokens):
+        for query, answer in zip(group, answer_group(group, task), strict=True):
+            sink.take(index, query, answer)
             index += 1
             num_errors += "error" in answer
-        out.flush()
+        sink.flush()
     return index, num_errors

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 RUN_TASKS = (
     "fill-mask",
@@ -13,6 +15,7 @@ RUN_TASKS = (
     "multiple-choice",
     "sentence-order",
     "feature-extraction",
+    "zero-shot-classification",
 )
 """Tasks of `albert run`."""
 
@@ -127,6 +130,9 @@ class RunRequest:
         context: context of every input, which is then a question (question-answering); None: the inputs have it.
         pooling: one of `POOLINGS`.
         aggregation: one of `AGGREGATIONS`; None takes `first`.
+        parameters: further parameters of the task, under their names in Python (`inference.tasks.PARAMETERS`).
+        batch_size: tokens that are computed together at most; None takes 4096. A longer line is computed alone.
+        pretty: tables and coloured text for people, in place of JSON.
         quiet: no talk on stderr but warnings and errors.
         debug: the user wants tracebacks.
     """
@@ -149,6 +155,9 @@ class RunRequest:
     context: str | None = None
     pooling: str = "none"
     aggregation: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int | None = None
+    pretty: bool = False
     quiet: bool = False
     debug: bool = False
 

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from albert_cli.errors import ModelError
 from albert_cli.inference.queries import Query, Refusal
 from albert_cli.inference.records import LineReader, TextReader
 from albert_cli.inference.stream import (
-    BATCH_LINES,
     PAUSE,
+    JsonLines,
     Pause,
+    answer_group,
     answer_stream,
     chunks_from_descriptor,
     chunks_from_file,
@@ -86,17 +88,22 @@ def test_an_overlong_line_is_not_held_in_memory():
 
 
 def test_groups_are_bounded_and_end_at_a_pause():
-    many = [Query(str(number)) for number in range(BATCH_LINES + 3)]
-    assert [len(group) for group in group_queries(many)] == [BATCH_LINES, 3]
-    assert [len(group) for group in group_queries([many[0], PAUSE, PAUSE, *many[1:3], PAUSE])] == [1, 2]
-    assert [len(group) for group in group_queries([Query("x" * 9000)] * 3)] == [2, 1]
-    assert list(group_queries([])) == []
+    short, long = Query("word"), Query("x" * 9000)  # three tokens, and some two thousand
+
+    def sizes(*queries: Query | Refusal | Pause) -> list[int]:
+        return [len(group) for group in group_queries(queries, batch_tokens=30)]
+
+    assert sizes(*[short] * 23) == [10, 10, 3]
+    assert sizes(short, PAUSE, PAUSE, short, short, PAUSE) == [1, 2]
+    assert sizes(short, long, short, short) == [1, 1, 2], "a long line comes alone"
+    assert sizes(*[Refusal("no")] * 31) == [15, 15, 1], "lines without a text are bounded, too"
+    assert sizes() == []
 
 
 def test_answers_come_in_order_with_the_number_of_their_line():
     out, task = io.BytesIO(), Echo()
     queries = [Query("a"), Refusal("no"), Query("bad"), Query("b")]
-    assert answer_stream(queries, task, out) == (4, 2)
+    assert answer_stream(queries, task, JsonLines(out)) == (4, 2)
     assert [json.loads(line) for line in out.getvalue().splitlines()] == [
         {"index": 0, "results": ["a"]},
         {"index": 1, "error": "no"},
@@ -109,7 +116,7 @@ def test_answers_come_in_order_with_the_number_of_their_line():
 @pytest.mark.parametrize("text", ["[bold]x[/x]", "\x1b]0;title\x07", "\u202e", "\x00", "ß \u2028 \x85", '"\\'])
 def test_what_is_written_is_one_safe_line_per_answer(text):
     out = io.BytesIO()
-    answer_stream([Query(text)], Echo(), out)
+    answer_stream([Query(text)], Echo(), JsonLines(out))
     assert out.getvalue().count(b"\n") == 1
     assert out.getvalue().decode().rstrip("\n").isprintable()
     assert json.loads(out.getvalue())["results"] == [text]
@@ -124,7 +131,7 @@ def test_a_slow_writer_gets_each_answer_before_the_next_line():
     def work() -> None:
         with os.fdopen(out_descriptor, "wb") as out:
             lines = split_lines(chunks_from_descriptor(into))
-            answer_stream(queries_from_lines(lines, TextReader()), Echo(), out)
+            answer_stream(queries_from_lines(lines, TextReader()), Echo(), JsonLines(out))
 
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
@@ -142,10 +149,30 @@ def test_a_slow_writer_gets_each_answer_before_the_next_line():
 def test_lines_that_are_there_together_are_answered_together():
     task, out = Echo(), io.BytesIO()
     data = io.BytesIO(b"".join(b"%d\n" % number for number in range(100)))
-    answer_stream(
-        queries_from_lines(split_lines(chunks_from_file(data)), LineReader("infer", ("text",), None)), task, out
-    )
-    assert task.groups == [BATCH_LINES] * 3 + [100 - 3 * BATCH_LINES]
+    queries = queries_from_lines(split_lines(chunks_from_file(data)), LineReader("infer", ("text",), None))
+    assert answer_stream(queries, task, JsonLines(out), batch_tokens=80) == (100, 0)
+    assert task.groups == [40, 40, 20]
+
+
+class Narrow(Echo):
+    """Has room for two texts at once, and for no long one."""
+
+    def answer(self, queries: Sequence[Query]) -> list[dict[str, Any]]:
+        if len(queries) > 2 or any(len(query.text) > 5 for query in queries):
+            raise ModelError("out of memory")
+        return super().answer(queries)
+
+
+def test_what_has_no_room_together_is_answered_in_parts_and_one_line_that_has_none_alone_gets_an_error():
+    texts = ["a", "b", "too long", "c", "d"]
+    answers = answer_group([Query(text) for text in texts], Narrow())
+    assert [answer.get("results", [answer.get("error")])[0] for answer in answers] == [
+        "a",
+        "b",
+        "out of memory",
+        "c",
+        "d",
+    ]
 
 
 class Terminal(io.BytesIO):
@@ -162,5 +189,5 @@ class Terminal(io.BytesIO):
 
 def test_at_a_terminal_each_line_is_flushed():
     out = Terminal()
-    answer_stream([Query("a"), Query("b"), Query("c")], Echo(), out)
+    answer_stream([Query("a"), Query("b"), Query("c")], Echo(), JsonLines(out))
     assert out.flushes >= 3
