@@ -1,4 +1,4 @@
-"""Which vectors does the encoder make of a text?
+"""Which vectors does the encoder make of a text, or of a pair of texts?
 
 Shapes: L tokens of a query with its special ones, T packed tokens, H hidden.
 """
@@ -12,7 +12,17 @@ import torch
 from torch import Tensor
 
 from albert_cli.inference.device import Compute
-from albert_cli.inference.queries import NOT_FINITE, Answer, Encoded, Encoder, Query, answer_each, marked, pack
+from albert_cli.inference.queries import (
+    NOT_FINITE,
+    Answer,
+    Cut,
+    Encoded,
+    Encoder,
+    Query,
+    answer_each,
+    marked,
+    pack,
+)
 from albert_cli.models.albert import AlbertModel
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
@@ -30,6 +40,7 @@ class FeatureExtraction:
         pooling: cls takes the last hidden state of [CLS], mean the mean over all tokens, special ones included;
             none keeps every token's.
         truncates: whether a text too long for the model is cut at its end (and the answer says so); else it is refused.
+        cut: which part of a pair is cut.
     """
 
     def __init__(
@@ -41,15 +52,17 @@ class FeatureExtraction:
         max_length: int,
         pooling: Pooling = "none",
         truncates: bool = True,
+        cut: Cut = "longest",
     ) -> None:
         self._model = model
         self._compute = compute
-        self._encoder = Encoder(tokenizer, max_length, truncates=truncates)
+        self._encoder = Encoder(tokenizer, max_length, truncates=truncates, cut=cut)
         self._pooling = pooling
 
     def answer(self, queries: Sequence[Query]) -> list[Answer]:
         """Encode some texts or pairs."""
-        return answer_each(self._encoder.encode(queries), self._vectors)
+        encoded = self._encoder.encode(queries)
+        return answer_each(encoded, self._vectors, most_tokens=self._compute.batch_tokens)
 
     def _vectors(self, rows: list[Encoded]) -> list[Answer]:
         name = "vectors" if self._pooling == "none" else "vector"

@@ -6,7 +6,7 @@ Shapes: M masks of all queries, V vocabulary, T packed tokens, k best words.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,10 @@ from albert_cli.inference.device import Compute, Warn
 from albert_cli.inference.joint_filling import BEAM_WIDTH, Filling, fill_jointly
 from albert_cli.inference.queries import NOT_FINITE, Answer, Encoded, Encoder, Query, Refusal, in_parts, marked, pack
 from albert_cli.models.heads_language import AlbertForMaskedLM
+from albert_cli.tokenization.pieces import SPACE
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 DEFAULT_TOP_K = 5
-_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # begins a piece that begins a word
 MOST_MASKS = 1000  # of one text; each is answered with a sentence of its own
 
 Words = list[dict[str, Any]]
@@ -123,20 +123,22 @@ class FillMask:
     def _fill(self, texts: list[list[_Window]]) -> list[Answer]:
         """Each mask by itself."""
         windows = [window for one in texts for window in one]
-        probabilities = self._logits([window.row for window in windows], [window.places for window in windows])
-        values, indices = self._best(probabilities)  # (M, k) each
-        is_finite = values.isfinite().all(dim=-1).tolist()
-        scores, tokens = values.tolist(), indices.tolist()
+        scores: list[list[float]] = []
+        tokens: list[list[int]] = []
+        for logits in self._logits([window.row for window in windows], [window.places for window in windows]):
+            values, indices = self._best(logits)
+            scores += values.tolist()
+            tokens += indices.tolist()
         answers, begin = [], 0
         for one in texts:
             asked = [(window.row, place) for window in one for place in window.places]
             end = begin + len(asked)
             lists = [
-                self._words(row, place, *best, is_single=len(asked) == 1)
-                for (row, place), *best in zip(asked, scores[begin:end], tokens[begin:end], strict=True)
+                self._words(*asked[number - begin], scores[number], tokens[number], is_single=len(asked) == 1)
+                for number in range(begin, end)
             ]
             found: Answer = {"results": lists[0] if len(asked) == 1 else lists}
-            answers.append(marked(found, one[0].row) if all(is_finite[begin:end]) else NOT_FINITE)
+            answers.append(marked(found, one[0].row) if _is_finite(scores[begin:end]) else NOT_FINITE)
             begin = end
         return answers
 
@@ -146,7 +148,9 @@ class FillMask:
         fillings = fill_jointly(
             [window.row for window in windows],
             [window.places for window in windows],
-            lambda rows, places: self._logits(rows, [[place] for place in places]),
+            lambda rows, places: torch.cat(
+                [logits.cpu() for logits in self._logits(rows, [[place] for place in places])]
+            ),
             width=max(BEAM_WIDTH, self._wanted),
             targets=self._targets,
         )
@@ -157,9 +161,8 @@ class FillMask:
             for window, found in zip(windows, fillings, strict=True)
         ]
 
-    def _logits(self, rows: Sequence[Encoded], places: Sequence[Sequence[int]]) -> Tensor:
-        """(M, V) float32 logits at places of rows, in their order, on the processor."""
-        found = [torch.empty(0, self._model.config.vocab_size)]
+    def _logits(self, rows: Sequence[Encoded], places: Sequence[Sequence[int]]) -> Iterator[Tensor]:
+        """(M, V) float32 logits at places of rows, in their order and in parts."""
         left = iter(places)
         for part in in_parts(rows, most_tokens=self._compute.batch_tokens):
             packed = pack(part, self._compute.device)
@@ -174,8 +177,7 @@ class FillMask:
                     layout=packed.layout,
                     masked_positions=torch.tensor(positions, device=self._compute.device),
                 )
-            found.append(output.logits.float().cpu())
-        return torch.cat(found)
+            yield output.logits.float()
 
     def _best(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """(M, V) logits to the (M, k) highest probabilities and their ids."""
@@ -183,8 +185,9 @@ class FillMask:
         if self._targets is None:
             best = probabilities.topk(self._top_k)
             return best.values, best.indices
-        best = probabilities.index_select(1, self._targets).topk(self._top_k)
-        return best.values, self._targets[best.indices]
+        targets = self._targets.to(logits.device)
+        best = probabilities.index_select(1, targets).topk(self._top_k)
+        return best.values, targets[best.indices]
 
     def _words(self, row: Encoded, place: int, scores: list[float], tokens: list[int], *, is_single: bool) -> Words:
         return [
@@ -208,7 +211,11 @@ class FillMask:
 
     def _sentence(self, ids: Sequence[int], *, skips_specials: bool) -> str:
         kept = [number for number in ids if number != self._tokenizer.pad_token_id]  # <pad> is no word of a sentence
-        return self._tokenizer.decode(kept, skip_special_tokens=skips_specials)
+        return str(self._tokenizer.decode(kept, skip_special_tokens=skips_specials))
+
+
+def _is_finite(rows: Sequence[Sequence[float]]) -> bool:
+    return all(math.isfinite(value) for row in rows for value in row)
 
 
 def _neighbours(places: Sequence[int], most: int) -> list[list[int]]:
@@ -250,14 +257,14 @@ def target_ids(targets: Sequence[str], tokenizer: AlbertTokenizer, warn: Warn) -
                 warn(f"target {target!r} has no piece in the vocabulary; left out")
                 continue
             number = ids[0]
-            names = " ".join(tokenizer.id_to_piece(part) for part in ids)
             if len(ids) > 1 or number == tokenizer.unk_token_id:
-                first = tokenizer.id_to_piece(number)
+                parts = [tokenizer.id_to_piece(part) for part in ids]
                 warn(
-                    f"target {target!r} is not a piece of the vocabulary but {names}; its first piece {first!r} is scored"
+                    f"target {target!r} is not a piece of the vocabulary but {' '.join(parts)}; "
+                    f"its first piece {parts[0]!r} is scored"
                 )
-        elif not target.startswith(_SPACE) and _SPACE + target in pieces:
-            warn(f"target {target!r} is the piece inside words; {_SPACE + target!r}, a piece too, begins one")
+        elif not target.startswith(SPACE) and SPACE + target in pieces:
+            warn(f"target {target!r} is the piece inside words; {SPACE + target!r}, a piece too, begins one")
         found[number] = None
     if not found:
         raise UsageError(

@@ -28,6 +28,7 @@ MODEL_CLASSES: dict[str, type[AlbertPreTrainedModel]] = {
     "multiple-choice": AlbertForMultipleChoice,
     "sentence-order": AlbertForPreTraining,
     "feature-extraction": AlbertModel,
+    "zero-shot-classification": AlbertForSequenceClassification,
 }
 _REMEDIES = {
     "fill-mask": "use a pretrained model, or train one with `albert pretrain`",
@@ -37,6 +38,7 @@ _REMEDIES = {
     "multiple-choice": "train it with `albert finetune race` or `albert finetune own/multiple-choice`",
     "sentence-order": "use a model of `albert pretrain`; released files often left this head out",
     "feature-extraction": "check that the directory holds a whole model",
+    "zero-shot-classification": "train a classifier with `albert finetune glue/mnli`",
 }
 
 

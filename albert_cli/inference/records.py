@@ -21,7 +21,8 @@ ARGUMENTS = {
     "question-answering": ("question", "context"),
     "multiple-choice": ("context", "question", "choices"),
     "sentence-order": ("text", "text_pair"),
-    "feature-extraction": ("text",),
+    "feature-extraction": ("text", "text_pair"),
+    "zero-shot-classification": ("text",),
 }
 """What each task takes, in the order of columns; the first is the query's text, the second its pair."""
 

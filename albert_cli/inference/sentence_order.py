@@ -48,7 +48,7 @@ class SentenceOrder:
             row if query.pair is not None else Refusal("one text; sentence-order compares two (TEXT<TAB>TEXT)")
             for query, row in zip(queries, self._encoder.encode(queries), strict=True)
         ]
-        return answer_each(encoded, self._judge)
+        return answer_each(encoded, self._judge, most_tokens=self._compute.batch_tokens)
 
     def _judge(self, rows: list[Encoded]) -> list[Answer]:
         packed = pack(rows, self._compute.device)

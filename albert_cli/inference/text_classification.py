@@ -12,7 +12,17 @@ import torch
 from torch import Tensor
 
 from albert_cli.inference.device import Compute
-from albert_cli.inference.queries import NOT_FINITE, Answer, Encoded, Encoder, Query, answer_each, marked, pack
+from albert_cli.inference.queries import (
+    NOT_FINITE,
+    Answer,
+    Cut,
+    Encoded,
+    Encoder,
+    Query,
+    answer_each,
+    marked,
+    pack,
+)
 from albert_cli.models.config import AlbertConfig
 from albert_cli.models.heads_sequence import AlbertForSequenceClassification
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
@@ -31,6 +41,7 @@ class TextClassification:
         top_k: how many classes; None gives all.
         function: what makes scores of logits; None follows the model's problem type.
         truncates: whether a text too long for the model is cut at its end (and the answer says so); else it is refused.
+        cut: which part of a pair is cut.
     """
 
     def __init__(
@@ -43,10 +54,11 @@ class TextClassification:
         top_k: int | None = 1,
         function: ScoreFunction | None = None,
         truncates: bool = True,
+        cut: Cut = "longest",
     ) -> None:
         self._model = model
         self._compute = compute
-        self._encoder = Encoder(tokenizer, max_length, truncates=truncates)
+        self._encoder = Encoder(tokenizer, max_length, truncates=truncates, cut=cut)
         self._top_k = top_k
         self._function = function or score_function(model.config)
         names = model.config.id2label or {}
@@ -54,7 +66,8 @@ class TextClassification:
 
     def answer(self, queries: Sequence[Query]) -> list[Answer]:
         """Classify some texts or pairs."""
-        return answer_each(self._encoder.encode(queries), self._classify)
+        encoded = self._encoder.encode(queries)
+        return answer_each(encoded, self._classify, most_tokens=self._compute.batch_tokens)
 
     def _classify(self, rows: list[Encoded]) -> list[Answer]:
         packed = pack(rows, self._compute.device)

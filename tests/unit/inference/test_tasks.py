@@ -71,11 +71,11 @@ def test_an_answer_does_not_depend_on_its_neighbours(make_task, task):
 
 def test_refused_texts_stand_between_the_answers_where_they_belong(make_task):
     answers = make_task("fill-mask", top_k=1).answer(
-        [Query("no mask"), Query("a [MASK]"), Query(LONG + "[MASK]"), Query("")]
+        [Query("no mask"), Query("a [MASK]"), Query("a", "[MASK]"), Query("")]
     )
     assert [list(answer) for answer in answers] == [["error"], ["results"], ["error"], ["error"]]
     assert answers[0]["error"] == "no [MASK] in the text"
-    assert "the model reads at most 64" in answers[2]["error"]
+    assert "fill-mask takes one" in answers[2]["error"]
 
 
 def test_a_mask_is_recognised_by_fill_mask_alone(make_task):
@@ -257,8 +257,11 @@ def test_a_pipeline_refuses_what_it_does_not_have(tiny_model):
     with pytest.raises(UsageError, match="an input is a text"):
         fill([3])
     with pytest.raises(DataError, match="at most 64"):
-        fill("[MASK] " + LONG)
-    assert fill("[MASK] " + LONG, tokenizer_kwargs={"truncation": True}, top_k=1)
+        pipeline("feature-extraction", place, device="cpu")(LONG)
+    with pytest.raises(DataError, match="no .MASK. in the first 64 tokens"):
+        fill(LONG + "[MASK]", tokenizer_kwargs={"truncation": True})
+    with pytest.raises(UsageError, match="takes nothing behind its inputs"):
+        fill("a [MASK]", ["b"])
 
 
 def test_target_words_without_any_piece_are_an_error(tiny_model):
