@@ -9,12 +9,16 @@ Three rules:
   a to z and of ASCII punctuation other than ' < = >; single punctuation marks begin a word. Digits, accents and every
   other script begin one too, so outside English nearly every piece is a word.
 - ``off``: every piece is a word.
+
+In a vocabulary of WordPiece, where "##" marks the pieces that go on with a word, ``spaces`` and ``english`` both mean
+that mark, as in the original code: a Chinese character and a punctuation mark are words.
 """
 
 from __future__ import annotations
 
 import string
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -25,7 +29,7 @@ WholeWord = Literal["spaces", "english", "off"]
 
 CONTINUES, STARTS, SPECIAL = 0, 1, 2
 
-_SPACE = "▁"
+_SPACE, _CONTINUES = "▁", "##"
 _MARKS = frozenset(string.punctuation) - frozenset("'<=>")
 _ENGLISH = frozenset(string.ascii_letters) | _MARKS
 _UNSPACED = ("CJK ", "HIRAGANA", "KATAKANA", "THAI ", "LAO ", "KHMER ", "MYANMAR ", "TIBETAN ", "YI ", "BOPOMOFO")
@@ -96,8 +100,16 @@ def word_starts(pieces: Sequence[str], whole_word: WholeWord) -> list[bool]:
     """Whether each piece begins a word under a rule."""
     if whole_word == "off":
         return [True] * len(pieces)
+    if is_wordpiece(pieces):
+        return [not piece.startswith(_CONTINUES) for piece in pieces]
     rule = starts_english_word if whole_word == "english" else starts_spaced_word
     return [rule(piece) for piece in pieces]
+
+
+def is_wordpiece(pieces: Sequence[str]) -> bool:
+    """Whether a vocabulary marks how words go on ("##ing") and not how they begin ("▁the"), by the larger number."""
+    marks = Counter(_CONTINUES if piece.startswith(_CONTINUES) else piece[:1] for piece in pieces)
+    return marks[_CONTINUES] > marks[_SPACE]
 
 
 def starts_spaced_word(piece: str) -> bool:

@@ -18,6 +18,7 @@ _CONFIG_AND_TOKENIZER = [
     "config.json",
     "spiece.model",
     "tokenizer.json",
+    "vocab.txt",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -89,7 +90,7 @@ def _fetch(hub_id: str, revision: str | None) -> Path:
     directory = _snapshot(hub_id, revision, _CONFIG_AND_TOKENIZER + _SAFETENSORS)
     if not any(directory.glob("model*.safetensors")):
         directory = _snapshot(hub_id, revision, _CONFIG_AND_TOKENIZER + _BIN)
-    if not any((directory / file).is_file() for file in ("config.json", "spiece.model", "tokenizer.json")):
+    if not any((directory / file).is_file() for file in ("config.json", "spiece.model", "tokenizer.json", "vocab.txt")):
         raise ModelError(
             f"{hub_id} holds neither config.json nor a tokenizer",
             hint="check the id; is it a model of the ALBERT family?",

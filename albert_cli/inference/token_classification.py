@@ -18,7 +18,7 @@ from albert_cli.inference.device import Compute
 from albert_cli.inference.queries import NOT_FINITE, Answer, Encoded, Query, pack
 from albert_cli.metrics.tag_spans import OUTSIDE, part_tag
 from albert_cli.models.heads_token import AlbertForTokenClassification
-from albert_cli.tokenization.encoder import EncodedText, words_of
+from albert_cli.tokenization.encoder import EncodedText
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 Aggregation = Literal["none", "simple", "first", "average", "max"]
@@ -116,7 +116,7 @@ class TokenClassification:
 
     def _read(self, text: str) -> _Read:
         encoded = self._tokenizer.encode_with_offsets(text)
-        words = words_of(text, encoded.starts, encoded.tokens_at)
+        words = encoded.words_in(text)
         sizes = [len(list(group)) for _, group in groupby(words)]
         units = [part for size in sizes for part in _parts(size, self._room)]
         starts = np.concatenate([[0], np.cumsum(units)]).astype(int).tolist()
@@ -235,7 +235,8 @@ class TokenClassification:
         if self._aggregation == "simple":
             word = self._tokenizer.convert_tokens_to_string([self._piece_text(read, n) for n in range(first, last)])
         else:
-            start, end = _whole_words(read.text, start, end)
+            if read.encoded.words is None:  # white space parts words
+                start, end = _whole_words(read.text, start, end)
             word = read.text[start:end]
         return {
             "entity_group": group[0].tag.split("-", 1)[-1],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,6 +29,7 @@ class EncodedText:
         ends: place behind the last character of each piece.
         pieces: text of each piece; for unknown ones the unknown text, for recognised tokens the token.
         tokens_at: where special or added tokens were recognised.
+        words: word of each piece where the vocabulary has its own idea of words; None: white space parts them.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -36,6 +37,16 @@ class EncodedText:
     ends: list[int] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
     tokens_at: list[tuple[int, int]] = field(default_factory=list)
+    words: list[int] | None = None
+
+    def words_in(self, text: str, places: Sequence[int] | None = None) -> list[int]:
+        """Word of each piece.
+
+        Args:
+            text: the text that was encoded.
+            places: of each piece a character that decides, where white space parts words; None: its first one.
+        """
+        return words_of(text, places or self.starts, self.tokens_at) if self.words is None else self.words
 
 
 class FlatEncoder:
@@ -77,15 +88,23 @@ class TextEncoder:
         rules: what happens to text first.
         finder: tokens that are recognised in text unless a call says otherwise; None recognises none, and looks up
             unknown stretches by name as the original code does.
+        make_flat: makes the encoder for large amounts of text.
         trim_offsets: leave the space before a word out of its first piece's span.
     """
 
     def __init__(
-        self, pieces: PieceEncoder, rules: CleaningRules, finder: TokenFinder | None, *, trim_offsets: bool = True
+        self,
+        pieces: PieceEncoder,
+        rules: CleaningRules,
+        finder: TokenFinder | None,
+        *,
+        make_flat: Callable[[], FlatEncoder],
+        trim_offsets: bool = True,
     ) -> None:
         self._pieces = pieces
         self._rules = rules
         self._finder = finder
+        self._make_flat = make_flat
         self._trim = trim_offsets
 
     def encode_batch(
@@ -107,9 +126,9 @@ class TextEncoder:
                 rows[i] = ids
         return rows
 
-    def flat(self, model: bytes) -> FlatEncoder:
-        """An encoder for large amounts of text with the same rules; ``model`` is the serialised SentencePiece model."""
-        return FlatEncoder(self._pieces, self._rules, model)
+    def flat(self) -> FlatEncoder:
+        """An encoder for large amounts of text with the same rules."""
+        return self._make_flat()
 
     def _encode_split(self, finder: TokenFinder, texts: Sequence[str]) -> list[list[int]]:
         """Ids of texts that may hold tokens."""

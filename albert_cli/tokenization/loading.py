@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from albert_cli.errors import ModelError
+from albert_cli.tokenization.engine import Source
 from albert_cli.tokenization.interchange import RebuiltModel, read_json_object, read_tokenizer_json
 from albert_cli.tokenization.settings import (
     CONFIG_FILE,
@@ -17,6 +17,7 @@ from albert_cli.tokenization.settings import (
     read_settings,
 )
 from albert_cli.tokenization.specials import AddedToken
+from albert_cli.tokenization.spm_engine import ModelSource
 from albert_cli.tokenization.spm_file import (
     CONTROL,
     NORMAL,
@@ -27,32 +28,21 @@ from albert_cli.tokenization.spm_file import (
     build_spm,
     read_model_bytes,
 )
+from albert_cli.tokenization.wordpiece import (
+    is_wordpiece_json,
+    read_vocab_txt,
+    read_wordpiece_json,
+    stored_arguments,
+)
 
 _FORMS = "give one of vocab_file (a SentencePiece model), vocab (a path, or a list of (piece, score)), tokenizer_file"
 
 
-@dataclass(frozen=True)
-class ModelSource:
-    """A SentencePiece model and what its origin says about cleaning.
+def open_source(vocab_file: Any, vocab: Any, tokenizer_file: Any) -> Source:
+    """The vocabulary behind the constructor's three ways to name one.
 
     Args:
-        model: the serialised model.
-        path: file it was read from, None for a list of pieces.
-        hints: constructor arguments that the origin implies (a tokenizer.json knows whether it lower-cases).
-        added: tokens by id that the origin lists.
-    """
-
-    model: bytes
-    path: str | None = None
-    hints: Mapping[str, Any] = field(default_factory=dict)
-    added: Mapping[int, AddedToken] = field(default_factory=dict)
-
-
-def open_source(vocab_file: Any, vocab: Any, tokenizer_file: Any) -> ModelSource:
-    """The model behind the constructor's three ways to name one.
-
-    Args:
-        vocab_file: path of a SentencePiece model.
+        vocab_file: path of a SentencePiece model, or of a ``vocab.txt``.
         vocab: the same, or a list of (piece, score) in id order.
         tokenizer_file: path of a tokenizer.json.
 
@@ -71,6 +61,8 @@ def open_source(vocab_file: Any, vocab: Any, tokenizer_file: Any) -> ModelSource
         path = Path(os.fspath(name)).expanduser()
         if path.is_dir():
             raise ModelError(f"{path} is a directory", hint=f"use AlbertTokenizer.from_pretrained({str(path)!r})")
+        if path.suffix == ".txt":
+            return read_vocab_txt(path)
         return ModelSource(read_model_bytes(path), str(path))
     return ModelSource(_from_rows(name))
 
@@ -90,7 +82,7 @@ def find_pretrained(name: str | os.PathLike[str], revision: str | None) -> Token
         files = find_files(folder)
         if files is None:
             raise ModelError(
-                f"no tokenizer in {folder}: neither spiece.model nor 30k-clean.model nor tokenizer.json",
+                f"no tokenizer in {folder}: neither spiece.model, 30k-clean.model, tokenizer.json nor vocab.txt",
                 hint="give a directory that holds one, or train a tokenizer with `albert train-tokenizer`",
             )
     return files
@@ -104,13 +96,14 @@ def pretrained_arguments(files: TokenizerFiles) -> tuple[dict[str, Any], dict[in
     """
     arguments: dict[str, Any] = {}
     added: dict[int, AddedToken] = {}
-    if files.spm is None:
+    if files.spm is None and files.json is not None:
         arguments["tokenizer_file"] = files.json
     else:
-        arguments["vocab_file"] = files.spm
+        arguments["vocab_file"] = files.spm or files.wordpiece
     if files.folder is None:
         return arguments, added
-    stored = read_settings(files.folder)
+    is_wordpiece = files.spm is None and (files.json is None or is_wordpiece_json(files.json))
+    stored = read_settings(files.folder, known=stored_arguments if is_wordpiece else None)
     arguments.update(stored.arguments)
     added.update(stored.added)
     if not added and files.json is not None and files.spm is not None and (files.folder / CONFIG_FILE).is_file():
@@ -118,8 +111,10 @@ def pretrained_arguments(files: TokenizerFiles) -> tuple[dict[str, Any], dict[in
     return arguments, added
 
 
-def _from_json(path: Path) -> ModelSource:
-    """A model rebuilt from tokenizer.json."""
+def _from_json(path: Path) -> Source:
+    """A vocabulary from tokenizer.json."""
+    if is_wordpiece_json(path):
+        return read_wordpiece_json(path)
     rebuilt: RebuiltModel = read_tokenizer_json(path)
     hints = {
         "do_lower_case": rebuilt.do_lower_case,

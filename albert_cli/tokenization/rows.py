@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from albert_cli.tokenization.assemble import Cut, Frame, cut_sample, frame_of, pad_list, padded_length, type_ids_of
-from albert_cli.tokenization.encoder import EncodedText, TextEncoder, words_of
+from albert_cli.tokenization.encoder import EncodedText
 from albert_cli.tokenization.encoding import Alignment, BatchEncoding, RowEncoding
+from albert_cli.tokenization.engine import Encoder
 from albert_cli.tokenization.request import Sample, Shape
 
 Places = tuple[list[int], list[int], list[int]]
@@ -42,7 +43,7 @@ class Marks:
     table: Any
 
 
-def encode_samples(encoder: TextEncoder, samples: Sequence[Sample], *, split: bool, draw: bool) -> list[EncodedSample]:
+def encode_samples(encoder: Encoder, samples: Sequence[Sample], *, split: bool, draw: bool) -> list[EncodedSample]:
     """Ids of samples, all texts in one go.
 
     Args:
@@ -143,7 +144,7 @@ def to_batch(rows: Sequence[RowEncoding], *, names: Sequence[str], lengths: Sequ
 
 
 def _encode_sources(
-    encoder: TextEncoder, sources: Sequence[str | Sequence[str]], *, split: bool, draw: bool
+    encoder: Encoder, sources: Sequence[str | Sequence[str]], *, split: bool, draw: bool
 ) -> list[tuple[list[int], Alignment]]:
     """Ids of each text or list of words, and its places on demand."""
     parts = [[source] if isinstance(source, str) else list(source) for source in sources]
@@ -159,7 +160,7 @@ def _encode_sources(
     ]
 
 
-def _places(encoder: TextEncoder, source: str | Sequence[str], part: list[str], split: bool) -> Places:
+def _places(encoder: Encoder, source: str | Sequence[str], part: list[str], split: bool) -> Places:
     """Places of a sequence's tokens."""
     return _join_places(source, part, [encoder.encode_with_offsets(t, split_special_tokens=split) for t in part])
 
@@ -171,7 +172,7 @@ def _join_places(source: str | Sequence[str], part: list[str], done: list[Encode
     if isinstance(source, str):
         # The last character decides: with untrimmed offsets the first one lies in the gap before the word.
         last = [max(start, end - 1) for start, end in zip(starts, ends, strict=True)]
-        return starts, ends, words_of(part[0], last, done[0].tokens_at)
+        return starts, ends, done[0].words_in(part[0], last)
     return starts, ends, [word for word, encoded in enumerate(done) for _ in encoded.ids]
 
 

@@ -12,31 +12,27 @@ from typing import Any
 from albert_cli.errors import ModelError
 from albert_cli.files.atomic import write_file
 from albert_cli.tokenization import settings
-from albert_cli.tokenization.interchange import tokenizer_json
-from albert_cli.tokenization.spm_file import UNIGRAM, parse_spm
+from albert_cli.tokenization.engine import Engine
+from albert_cli.tokenization.spm_file import parse_spm
 from albert_cli.tokenization.vocabulary import Vocabulary
 
 
-def write_model(model: bytes, directory: str | os.PathLike[str], prefix: str | None = None) -> str:
-    """Write a SentencePiece model as ``[prefix-]spiece.model`` into an existing directory.
-
-    Returns:
-        The path.
+def write_file_of(folder: Path, name: str, content: bytes, prefix: str | None = None) -> Path:
+    """Write a vocabulary as ``[prefix-]name`` into an existing directory.
 
     Raises:
         ModelError: no such directory, or it cannot be written.
     """
-    folder = Path(os.fspath(directory))
     if not folder.is_dir():
         raise ModelError(f"{folder} is not a directory", hint="make it first, or use save_pretrained")
-    path = folder / (f"{prefix}-{settings.SPM_FILE}" if prefix else settings.SPM_FILE)
-    _write(path, model)
-    return str(path)
+    path = folder / (f"{prefix}-{name}" if prefix else name)
+    _write(path, content)
+    return path
 
 
 def write_tokenizer(
     directory: str | os.PathLike[str],
-    model: bytes,
+    engine: Engine,
     vocabulary: Vocabulary,
     kept: Mapping[str, Any],
     *,
@@ -46,10 +42,10 @@ def write_tokenizer(
 
     Args:
         directory: made if absent.
-        model: serialised SentencePiece model.
+        engine: knows the vocabulary's own file and what stands beside it.
         vocabulary: tokens and ids.
         kept: settings by name.
-        prefix: put before the name of the model file.
+        prefix: put before the name of the vocabulary's file.
 
     Returns:
         The paths written.
@@ -59,25 +55,8 @@ def write_tokenizer(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelError(f"cannot make {folder}: {error.strerror}", hint="give another directory") from None
-    written = [write_model(model, folder, prefix)]
-    config = settings.config_content(kept, vocabulary.roles, vocabulary.added_by_id)
-    contents: dict[str, Mapping[str, Any]] = {
-        settings.CONFIG_FILE: config,
-        settings.SPECIALS_FILE: settings.specials_content(vocabulary.roles),
-    }
-    parsed = parse_spm(model)
-    if parsed.model_type == UNIGRAM:
-        roles = vocabulary.roles
-        contents[settings.JSON_FILE] = tokenizer_json(
-            parsed,
-            do_lower_case=bool(kept["do_lower_case"]),
-            keep_accents=bool(kept["keep_accents"]),
-            add_prefix_space=bool(kept["add_prefix_space"]),
-            added=list(vocabulary.added_by_id.items()),
-            cls=(roles["cls_token"].content, vocabulary.id_or_unknown(roles["cls_token"].content)),
-            sep=(roles["sep_token"].content, vocabulary.id_or_unknown(roles["sep_token"].content)),
-        )
-    for name, content in contents.items():
+    written = [str(engine.write_vocabulary(folder, prefix))]
+    for name, content in engine.files(kept, vocabulary).items():
         indent = None if name == settings.JSON_FILE else 2
         _write(folder / name, settings.json_bytes(content, indent=indent))
         written.append(str(folder / name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
@@ -14,6 +14,7 @@ from albert_cli.tokenization.request import NO_LIMIT, check_side, refuse_but
 from albert_cli.tokenization.specials import ROLES, AddedToken
 
 SPM_FILE = "spiece.model"
+WORDPIECE_FILE = "vocab.txt"
 JSON_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 SPECIALS_FILE = "special_tokens_map.json"
@@ -58,6 +59,9 @@ class TokenizerOptions(TypedDict, total=False):
         truncation_side: side that is cut (``"right"``).
         clean_up_tokenization_spaces: whether ``decode`` takes spaces before punctuation away unless told (False).
         model_input_names: which of ``input_ids``, ``token_type_ids``, ``attention_mask`` a call returns (all).
+        tokenize_chinese_chars: every Chinese character is a word (True). For WordPiece alone, which in turn has no
+            ``remove_space``, ``add_prefix_space``, ``trim_offsets`` and ``sp_model_kwargs``, and whose accents follow
+            the capitals: they are kept where ``do_lower_case`` is False.
     """
 
     do_lower_case: bool | None
@@ -73,6 +77,7 @@ class TokenizerOptions(TypedDict, total=False):
     truncation_side: str | None
     clean_up_tokenization_spaces: bool | None
     model_input_names: Sequence[str] | None
+    tokenize_chinese_chars: bool | None
 
 
 @dataclass(frozen=True)
@@ -80,14 +85,16 @@ class TokenizerFiles:
     """Where a tokenizer's files are.
 
     Args:
-        spm: the SentencePiece model, None if there is only a tokenizer.json.
+        spm: the SentencePiece model, None if there is none.
         json: tokenizer.json, None if there is none.
-        folder: directory of the settings files, None for a bare model file.
+        folder: directory of the settings files, None for a bare file.
+        wordpiece: the vocab.txt of a tokenizer without SentencePiece model, None if there is none.
     """
 
     spm: Path | None
     json: Path | None
     folder: Path | None
+    wordpiece: Path | None = None
 
 
 @dataclass
@@ -103,15 +110,20 @@ class StoredSettings:
     added: dict[int, AddedToken] = field(default_factory=dict)
 
 
-def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def check_options(options: Mapping[str, Any], *, known: Collection[str] = DEFAULTS) -> dict[str, Any]:
     """The settings that were given, checked.
 
+    Args:
+        options: by name; None stands for one that was not given.
+        known: those that a tokenizer of this kind has.
+
     Raises:
-        TypeError: a setting that does not exist.
+        TypeError: a setting that does not exist, or that tokenizers of this kind do not have.
         ValueError: a value that it does not take.
     """
     refuse_but(TokenizerOptions.__annotations__, options, "AlbertTokenizer")
     given = {name: value for name, value in options.items() if value is not None}
+    refuse_but(known, given, "a tokenizer of this kind of vocabulary")
     if given.get("algorithm", ALGORITHMS[0]) not in ALGORITHMS:
         raise ValueError(f"algorithm takes {' or '.join(ALGORITHMS)}, got {given['algorithm']!r}")
     for name in ("padding_side", "truncation_side"):
@@ -122,13 +134,16 @@ def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"model_input_names takes {', '.join(MODEL_INPUT_NAMES)}; not {', '.join(unknown)}")
     for name, kind in (("model_input_names", list), ("sp_model_kwargs", dict)):
-        given[name] = kind(given.get(name, DEFAULTS[name]))
+        if name in known:
+            given[name] = kind(given.get(name, DEFAULTS[name]))
     return given
 
 
 def find_files(path: Path) -> TokenizerFiles | None:
-    """Tokenizer files at a path: a directory, a SentencePiece model or a tokenizer.json; None if there are none."""
+    """Tokenizer files at a path: a directory, a SentencePiece model, a vocab.txt or a tokenizer.json; None: none."""
     if path.is_file():
+        if path.suffix == ".txt":
+            return TokenizerFiles(None, None, None, wordpiece=path)
         return TokenizerFiles(None, path, None) if path.suffix == ".json" else TokenizerFiles(path, None, None)
     if not path.is_dir():
         return None
@@ -138,11 +153,19 @@ def find_files(path: Path) -> TokenizerFiles | None:
         spm = models[0] if len(models) == 1 else None
     file = path / JSON_FILE
     found_json = file if file.is_file() else None
-    return TokenizerFiles(spm, found_json, path) if spm or found_json else None
+    lists = sorted(path.glob("vocab*.txt")) if spm is None else []
+    wordpiece = path / WORDPIECE_FILE if path / WORDPIECE_FILE in lists else lists[0] if len(lists) == 1 else None
+    return TokenizerFiles(spm, found_json, path, wordpiece) if spm or found_json or wordpiece else None
 
 
-def read_settings(folder: Path) -> StoredSettings:
+def read_settings(
+    folder: Path, *, known: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+) -> StoredSettings:
     """Settings of a tokenizer directory; none where the files are absent.
+
+    Args:
+        folder: the directory.
+        known: takes from a configuration what a tokenizer of this kind has; None: those of SentencePiece.
 
     Raises:
         ModelError: a file is damaged.
@@ -152,7 +175,7 @@ def read_settings(folder: Path) -> StoredSettings:
     specials = read_json_object(folder / SPECIALS_FILE) if (folder / SPECIALS_FILE).is_file() else {}
     older = read_json_object(folder / "added_tokens.json") if (folder / "added_tokens.json").is_file() else {}
     try:
-        stored.arguments = {key: config[key] for key in DEFAULTS if key != "algorithm" and config.get(key) is not None}
+        stored.arguments = (known or _known_settings)(config)
         if int(config.get("model_max_length") or 0) >= NO_LIMIT:
             del stored.arguments["model_max_length"]  # 1e30 is the writers' word for "not known"
         if ALGORITHM_KEY in config:
@@ -168,6 +191,10 @@ def read_settings(folder: Path) -> StoredSettings:
         raise ModelError(f"{folder / CONFIG_FILE} is damaged: {error}", hint="restore the file or delete it") from None
     _take_flags_from_decoder(stored)
     return stored
+
+
+def _known_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: config[key] for key in DEFAULTS if key != "algorithm" and config.get(key) is not None}
 
 
 def config_content(

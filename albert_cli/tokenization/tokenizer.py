@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Unpack
 
-from albert_cli.tokenization import decoding, loading, request, saving, settings
+from albert_cli.tokenization import decoding, loading, request, saving
 from albert_cli.tokenization.assemble import type_ids_of
-from albert_cli.tokenization.encoder import EncodedText, FlatEncoder, TextEncoder
+from albert_cli.tokenization.encoder import EncodedText
 from albert_cli.tokenization.encoding import BatchEncoding
-from albert_cli.tokenization.normalize import CleaningRules
-from albert_cli.tokenization.pieces import PieceEncoder
+from albert_cli.tokenization.engine import EncodeFlat
 from albert_cli.tokenization.request import CallOptions
 from albert_cli.tokenization.rows import Marks, build_rows, encode_samples, pad_encoded, to_batch
-from albert_cli.tokenization.specials import ROLES, AddedToken, TokenFinder, as_role
+from albert_cli.tokenization.specials import ROLES, AddedToken
 from albert_cli.tokenization.vocabulary import Vocabulary
 
 
@@ -22,14 +22,15 @@ class AlbertTokenizer:
     """Text to ids and back, equal to the documented slow ``AlbertTokenizer`` by default.
 
     Args:
-        vocab_file: a SentencePiece model (``spiece.model``, ``30k-clean.model``).
+        vocab_file: a SentencePiece model (``spiece.model``, ``30k-clean.model``), or a WordPiece ``vocab.txt``.
         do_lower_case: lower-case text; None: what ``tokenizer_file`` says, else True.
         vocab: a path as ``vocab_file``, or a list of (piece, score) in id order; instead of ``vocab_file``.
         tokenizer_file: a ``tokenizer.json``; instead of ``vocab_file``.
         additional_special_tokens: further tokens that are recognised in text and skipped by ``decode``.
         **options: the settings of ``settings.TokenizerOptions``, and special tokens by role: ``bos_token``,
             ``eos_token``, ``unk_token``, ``sep_token``, ``pad_token``, ``cls_token``, ``mask_token`` (strings, or
-            objects with ``content``). Special tokens that the vocabulary lacks get new ids behind it.
+            objects with ``content``). Special tokens that the vocabulary lacks get new ids behind it. In a WordPiece
+            vocabulary the unknown and the padding token are by default ``[UNK]`` and ``[PAD]``.
 
     Raises:
         ModelError: the source is missing, damaged, or no SentencePiece model.
@@ -53,10 +54,6 @@ class AlbertTokenizer:
     mask_token_id: int
     do_lower_case: bool
     keep_accents: bool
-    remove_space: bool
-    add_prefix_space: bool
-    trim_offsets: bool
-    sp_model_kwargs: dict[str, Any]
     algorithm: str
     split_special_tokens: bool
     model_max_length: int
@@ -75,21 +72,19 @@ class AlbertTokenizer:
         additional_special_tokens: Sequence[Any] = (),
         **options: Any,
     ) -> None:
-        roles = {role: as_role(role, options.pop(role, None)) for role in ROLES}
-        given = settings.check_options({"do_lower_case": do_lower_case, **options})
+        roles = {role: options.pop(role, None) for role in ROLES}
         source = loading.open_source(vocab_file, vocab, tokenizer_file)
-        vars(self).update({**settings.DEFAULTS, **source.hints, **given})
+        kept = source.settle({"do_lower_case": do_lower_case, **options})
+        vars(self).update(kept)
         self.vocab_file = source.path
-        self._model = source.model
-        self._pieces = PieceEncoder(
-            source.model,
-            source=source.path or "vocab",
-            drop_added_space=self.algorithm == "transformers",
-            add_prefix_space=self.add_prefix_space,
-            sampling=self.sp_model_kwargs,
-        )
+        self._kept = tuple(kept)
+        self._engine = source.engine(kept)
         self._vocabulary = Vocabulary(
-            self._pieces.table, self._pieces.ids, unk_id=self._pieces.unk_id, roles=roles, extra=source.added
+            self._engine.table,
+            self._engine.ids,
+            unk_id=self._engine.unk_id,
+            roles={role: self._engine.role(role, token) for role, token in roles.items()},
+            extra=source.added,
         )
         self._vocabulary.add(AddedToken.of(token) for token in additional_special_tokens)
         self._refresh()
@@ -106,7 +101,7 @@ class AlbertTokenizer:
         """Load a tokenizer.
 
         Args:
-            name: a directory, a run directory, a SentencePiece model, a tokenizer.json, or a hub id.
+            name: a directory, a run directory, a SentencePiece model, a vocab.txt, a tokenizer.json, or a hub id.
             revision: branch, tag or commit of a hub id.
             use_fast: taken because users write it; this one class is both the slow and the fast tokenizer.
             **overrides: constructor arguments that win over the stored settings.
@@ -117,7 +112,8 @@ class AlbertTokenizer:
         del use_fast
         arguments, added = loading.pretrained_arguments(loading.find_pretrained(name, revision))
         tokenizer = cls(**{**arguments, **overrides})
-        tokenizer._take_in(added)
+        tokenizer._vocabulary.take(added)  # under the ids that the file gives them
+        tokenizer._refresh()
         return tokenizer
 
     def __len__(self) -> int:
@@ -133,8 +129,8 @@ class AlbertTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """Pieces of the SentencePiece model; ``len(tokenizer)`` counts added tokens too."""
-        return len(self._pieces.table)
+        """Pieces of the vocabulary's own file; ``len(tokenizer)`` counts added tokens too."""
+        return len(self._engine.table)
 
     @property
     def is_fast(self) -> bool:
@@ -166,9 +162,8 @@ class AlbertTokenizer:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of all that decides about ids: pieces, scores, kinds, normalisation and settings."""
-        flags = (self.do_lower_case, self.keep_accents, self.remove_space, self.algorithm, self.add_prefix_space)
         added = [(index, token.content) for index, token in self._vocabulary.added_by_id.items()]
-        return saving.fingerprint(self._model, (flags, added, sorted(self.sp_model_kwargs.items())))
+        return self._engine.fingerprint(self._settings(), added)
 
     def get_vocab(self) -> dict[str, int]:
         """Every token with its id."""
@@ -176,7 +171,7 @@ class AlbertTokenizer:
 
     def piece_table(self) -> list[str]:
         """Pieces in id order."""
-        return list(self._pieces.table)
+        return list(self._engine.table)
 
     def id_to_piece(self, index: int) -> str:
         """Token of an id."""
@@ -208,12 +203,12 @@ class AlbertTokenizer:
     def encode_batch(
         self, texts: Sequence[str], *, split_special_tokens: bool = True, threads: int = 1
     ) -> list[list[int]]:
-        """Ids of many texts at SentencePiece's own speed; no special tokens are added."""
+        """Ids of many texts at the speed of the library behind it; no special tokens are added."""
         return self._encoder.encode_batch(texts, split_special_tokens=split_special_tokens, threads=threads)
 
-    def flat_encoder(self) -> FlatEncoder:
+    def flat_encoder(self) -> EncodeFlat:
         """An encoder for large amounts of text: the ids of ``encode_batch``, in one array, several times as fast."""
-        return self._encoder.flat(self._model)
+        return self._encoder.flat()
 
     def encode_with_offsets(self, text: str, *, split_special_tokens: bool = True) -> EncodedText:
         """Ids of one text and where each piece lies in it; no special tokens are added."""
@@ -255,7 +250,7 @@ class AlbertTokenizer:
         call = self._read_call(options)
         samples, batched = request.read_samples(text, text_pair, split_into_words=call.words)
         split = self.split_special_tokens if call.split is None else call.split
-        encoded = encode_samples(self._encoder, samples, split=split, draw=self._pieces.samples)
+        encoded = encode_samples(self._encoder, samples, split=split, draw=self._engine.samples)
         marks = Marks(self.cls_token_id, self.sep_token_id, self.pad_token_id, self._vocabulary.token)
         rows = build_rows(encoded, call.shape, marks, special=call.special)
         names = [name for name, yes in call.columns.items() if (name in self.model_input_names if yes is None else yes)]
@@ -326,7 +321,7 @@ class AlbertTokenizer:
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         """Text of tokens."""
-        return decoding.tokens_to_string(tokens, special=self.all_special_tokens, join=self._pieces.join)
+        return self._engine.text(tokens, special=self.all_special_tokens, added=(), spaces_between=True)
 
     def decode(
         self,
@@ -343,17 +338,15 @@ class AlbertTokenizer:
             clean_up_tokenization_spaces: take away spaces before English punctuation; None: the tokenizer's own.
             spaces_between_special_tokens: put a space around added tokens.
         """
-        tidy = (
-            self.clean_up_tokenization_spaces if clean_up_tokenization_spaces is None else clean_up_tokenization_spaces
-        )
+        tidy = clean_up_tokenization_spaces
+        tidy = self.clean_up_tokenization_spaces if tidy is None else tidy
         if decoding.is_batch(token_ids):
             return [self.decode(row, skip_special_tokens, tidy, spaces_between_special_tokens) for row in token_ids]
         tokens = self.convert_ids_to_tokens(token_ids, skip_special_tokens=skip_special_tokens)
-        text = decoding.decode_tokens(
+        text = self._engine.text(
             [tokens] if isinstance(tokens, str) else tokens,
             special=self.all_special_tokens,
             added=self._vocabulary.plain_added,
-            join=self._pieces.join,
             spaces_between=spaces_between_special_tokens,
         )
         return decoding.clean_up_spaces(text) if tidy else text
@@ -362,26 +355,29 @@ class AlbertTokenizer:
         """Texts of rows of ids; arguments as in ``decode``."""
         return [self.decode(row, *arguments, **options) for row in sequences]
 
-    # Files
-
     def save_vocabulary(self, save_directory: str | os.PathLike[str], filename_prefix: str | None = None) -> tuple[str]:
-        """Write ``spiece.model`` into an existing directory."""
-        return (saving.write_model(self._model, save_directory, filename_prefix),)
+        """Write ``spiece.model`` (``vocab.txt`` for WordPiece) into an existing directory."""
+        return (str(self._engine.write_vocabulary(Path(save_directory), filename_prefix)),)
 
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], filename_prefix: str | None = None
     ) -> tuple[str, ...]:
-        """Write spiece.model, tokenizer.json, tokenizer_config.json and special_tokens_map.json.
+        """Write spiece.model (or vocab.txt), tokenizer.json, tokenizer_config.json and special_tokens_map.json.
 
         Args:
             save_directory: made if absent.
-            filename_prefix: put before ``spiece.model``'s name.
+            filename_prefix: put before the name of ``spiece.model`` or ``vocab.txt``.
 
         Returns:
-            The paths; a model that is not of the unigram kind has no tokenizer.json.
+            The paths; a SentencePiece model that is not of the unigram kind has no tokenizer.json.
         """
-        kept = {name: getattr(self, name) for name in settings.DEFAULTS}
-        return saving.write_tokenizer(save_directory, self._model, self._vocabulary, kept, prefix=filename_prefix)
+        return saving.write_tokenizer(
+            save_directory, self._engine, self._vocabulary, self._settings(), prefix=filename_prefix
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        """Every setting by name, as it is now."""
+        return {name: getattr(self, name) for name in self._kept}
 
     def _read_call(self, options: Any) -> request.Call:
         """Checked options, with this tokenizer's own settings where they say nothing."""
@@ -392,20 +388,12 @@ class AlbertTokenizer:
             model_max_length=self.model_max_length,
         )
 
-    def _take_in(self, added: Mapping[int, AddedToken]) -> None:
-        """Add the tokens of a file behind the vocabulary, under the ids that the file gives them."""
-        self._vocabulary.take(added)
-        self._refresh()
-
     def _refresh(self) -> None:
         """Bring ids and encoder in line with the vocabulary's tokens."""
         for role, token in self._vocabulary.roles.items():
             setattr(self, role, token.content)
             setattr(self, f"{role}_id", self._vocabulary.id_or_unknown(token.content))
-        as_documented = self.algorithm == "transformers"
-        rules = CleaningRules(self.do_lower_case, self.keep_accents, self.remove_space, as_documented)
-        finder = TokenFinder(self._vocabulary.found_in_text, lower_case=self.do_lower_case) if as_documented else None
-        self._encoder = TextEncoder(self._pieces, rules, finder, trim_offsets=self.trim_offsets)
+        self._encoder = self._engine.encoder(self._settings(), self._vocabulary.found_in_text)
 
 
 AlbertTokenizerFast = AlbertTokenizer

@@ -49,7 +49,7 @@ STRINGS = st.one_of(
 
 def visible(tokenizer: AlbertTokenizer, text: str) -> str:
     """What cleaning and SentencePiece's normaliser leave of a text, spaces taken out."""
-    return tokenizer._pieces._plain.Normalize(clean(text, tokenizer._encoder._rules)).replace(SPACE, "")
+    return tokenizer._encoder._pieces._plain.Normalize(clean(text, tokenizer._encoder._rules)).replace(SPACE, "")
 
 
 def check_laws(tokenizer: AlbertTokenizer, text: str, split: bool) -> EncodedText:
