@@ -12,16 +12,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tokenizers import AddedToken as LibraryToken
-from tokenizers import Tokenizer
-from tokenizers.decoders import WordPiece as Decoder
-from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
-from tokenizers.processors import TemplateProcessing
 
 from albert_cli.errors import ModelError
 from albert_cli.tokenization import saving, settings
@@ -30,6 +23,9 @@ from albert_cli.tokenization.interchange import read_json_object
 from albert_cli.tokenization.normalize import scrub
 from albert_cli.tokenization.specials import AddedToken, Fragment, TokenFinder
 from albert_cli.tokenization.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 CONTINUES = "##"
 DEFAULTS: Mapping[str, Any] = {
@@ -249,6 +245,10 @@ class WordPieceEngine:
 
     def _library_json(self, vocabulary: Vocabulary) -> dict[str, Any]:
         """The tokenizer as the library writes it, with the tokens that it recognises in text."""
+        from tokenizers import AddedToken as LibraryToken
+        from tokenizers import Tokenizer
+        from tokenizers.processors import TemplateProcessing
+
         whole = Tokenizer.from_str(self._core.to_str())
         for _, token in sorted(vocabulary.added_by_id.items()):
             fields = token.as_dict()
@@ -265,8 +265,10 @@ class WordPieceEngine:
 
 def _make_core(ids: Mapping[str, int], unknown: str, kept: Mapping[str, Any]) -> Tokenizer:
     """The library's tokenizer without special tokens."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+
     core = Tokenizer(
-        WordPiece(
+        models.WordPiece(
             dict(ids),
             unk_token=unknown,
             max_input_chars_per_word=_LONGEST_WORD[kept["algorithm"]],
@@ -274,14 +276,14 @@ def _make_core(ids: Mapping[str, int], unknown: str, kept: Mapping[str, Any]) ->
         )
     )
     accents_follow = kept["keep_accents"] == (not kept["do_lower_case"])
-    core.normalizer = BertNormalizer(
+    core.normalizer = normalizers.BertNormalizer(
         clean_text=True,
         handle_chinese_chars=kept["tokenize_chinese_chars"],
         strip_accents=None if accents_follow else not kept["keep_accents"],
         lowercase=kept["do_lower_case"],
     )
-    core.pre_tokenizer = BertPreTokenizer()
-    core.decoder = Decoder(prefix=CONTINUES)
+    core.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    core.decoder = decoders.WordPiece(prefix=CONTINUES)
     return core
 
 
