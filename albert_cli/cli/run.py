@@ -9,6 +9,23 @@ from typing import Annotated, Literal
 import typer
 
 from albert_cli.cli.options import DebugOption, DeviceOption, PrecisionOption, QuietOption, ThreadsOption
+from albert_cli.cli.task_options import (
+    AlignOption,
+    DocStrideOption,
+    FunctionOption,
+    IgnoreLabelsOption,
+    ImpossibleOption,
+    JointOption,
+    LabelsOption,
+    MaxAnswerLenOption,
+    MaxQuestionLenOption,
+    MaxSeqLenOption,
+    MultiLabelOption,
+    StrideOption,
+    TemplateOption,
+    check_task_options,
+    task_parameters,
+)
 from albert_cli.errors import UsageError
 
 TextsArgument = Annotated[
@@ -95,6 +112,19 @@ def run(
     context: ContextOption = None,
     pooling: PoolingOption = None,
     aggregation: AggregationOption = None,
+    joint: JointOption = False,
+    function: FunctionOption = None,
+    ignore_labels: IgnoreLabelsOption = None,
+    stride: StrideOption = None,
+    doc_stride: DocStrideOption = None,
+    max_seq_len: MaxSeqLenOption = None,
+    max_answer_len: MaxAnswerLenOption = None,
+    max_question_len: MaxQuestionLenOption = None,
+    handle_impossible_answer: ImpossibleOption = None,
+    align_to_words: AlignOption = None,
+    labels: LabelsOption = None,
+    template: TemplateOption = None,
+    multi_label: MultiLabelOption = False,
     batch_size: BatchSizeOption = None,
     pretty: PrettyOption = False,
     device: DeviceOption = None,
@@ -111,17 +141,28 @@ def run(
     if question is not None and context is not None and (texts or input_ is not None):
         raise UsageError("--question and --context leave nothing for the inputs (albert run)", hint="leave one out")
     checked_task = check_task(task)
-    check_task_options(
-        checked_task,
-        {
-            "--top-k": top_k,
-            "--targets": targets,
-            "--pooling": pooling,
-            "--aggregation": aggregation,
-            "--question": question,
-            "--context": context,
-        },
-    )
+    options = {
+        "--top-k": top_k,
+        "--targets": targets,
+        "--pooling": pooling,
+        "--aggregation": aggregation,
+        "--question": question,
+        "--context": context,
+        "--joint": joint or None,
+        "--function": function,
+        "--ignore-labels": ignore_labels,
+        "--stride": stride,
+        "--doc-stride": doc_stride,
+        "--max-seq-len": max_seq_len,
+        "--max-answer-len": max_answer_len,
+        "--max-question-len": max_question_len,
+        "--handle-impossible-answer": handle_impossible_answer,
+        "--align-to-words": align_to_words,
+        "--labels": labels,
+        "--template": template,
+        "--multi-label": multi_label or None,
+    }
+    check_task_options(checked_task, options)
     request = RunRequest(
         task=checked_task,
         model=choose_model(model, quiet=quiet),
@@ -141,6 +182,7 @@ def run(
         context=context,
         pooling=pooling or "none",
         aggregation=aggregation,
+        parameters=task_parameters(options),
         batch_size=batch_size,
         pretty=pretty,
         quiet=quiet,
@@ -149,16 +191,6 @@ def run(
     from albert_cli.inference.run import run as answer
 
     return answer(request)
-
-
-OPTION_TASKS = {
-    "--top-k": ("fill-mask", "text-classification", "question-answering"),
-    "--question": ("question-answering",),
-    "--context": ("question-answering",),
-    "--targets": ("fill-mask",),
-    "--pooling": ("feature-extraction",),
-    "--aggregation": ("token-classification",),
-}
 
 
 def check_task(task: str | None) -> str:
@@ -178,17 +210,6 @@ def check_task(task: str | None) -> str:
         near = nearest(task, RUN_TASKS, count=1)
         raise UsageError(f"no task {task!r} (albert run)", hint=f"did you mean {near[0]}? {listed}" if near else listed)
     return task
-
-
-def check_task_options(task: str, given: dict[str, object]) -> None:
-    """Refuse options that the task would ignore.
-
-    Raises:
-        UsageError: one was given.
-    """
-    for option, tasks in OPTION_TASKS.items():
-        if given[option] is not None and task not in tasks:
-            raise UsageError(f"{option} is for {' and '.join(tasks)}, not for {task}", hint=f"leave {option} out")
 
 
 def choose_model(model: str | None, *, quiet: bool) -> str:

@@ -258,7 +258,7 @@ def test_a_pipeline_refuses_what_it_does_not_have(tiny_model):
         fill([3])
     with pytest.raises(DataError, match="at most 64"):
         pipeline("feature-extraction", place, device="cpu")(LONG)
-    with pytest.raises(DataError, match="no .MASK. in the first 64 tokens"):
+    with pytest.raises(DataError, match=r"no \[MASK\] in the first 64 tokens"):
         fill(LONG + "[MASK]", tokenizer_kwargs={"truncation": True})
     with pytest.raises(UsageError, match="takes nothing behind its inputs"):
         fill("a [MASK]", ["b"])
