@@ -102,6 +102,8 @@ def _train(
         evaluate_first=assembled.start is not None and bool(data.held_out),
         position=source.position if isinstance(source, LiveSource) else None,
         seek=source.seek if isinstance(source, LiveSource) else None,
+        remember=watch.state,
+        take_up=watch.take_up,
     )
     trained = run_training(session, recipe, work)
     scores = final_scores(watch.measure(trained.course.step)) if data.held_out else []

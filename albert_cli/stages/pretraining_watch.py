@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from albert_cli.data.batching import PackedBatch
 from albert_cli.errors import TrainingError
@@ -62,6 +63,15 @@ class Watch:
         if sign is not None:  # from sums over all processes, so all of them end here
             raise _collapsed(sign, line, last.step)
         return line
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps, JSON values: the same on all processes, as the figures are."""
+        return {"collapse": self.collapse.state(), "said": sorted(self.suspicions.said)}
+
+    def take_up(self, state: Mapping[str, Any]) -> None:
+        """Go on from what a checkpoint kept, so that a run ends and warns where it would have without a break."""
+        self.collapse.take_up(state.get("collapse", {}))
+        self.suspicions.said = set(state.get("said", ()))
 
     def _look(self, values: Mapping[str, float], pairs: float, step: int) -> None:
         for text in self.suspicions.about(values, pairs=pairs, step=step, final=step >= self.max_steps):

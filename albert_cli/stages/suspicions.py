@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 _ENOUGH_STEPS = 1000  # earlier a model may well know nothing yet
 _SHORT_RUN = 100  # at the end of a run this many are enough to ask
@@ -62,6 +63,20 @@ class Collapse:
     pending: list[tuple[float, float, float]] = field(default_factory=list)
     began: int = 0
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps, JSON values: the lines that were taken in so far."""
+        return {
+            "blocks": [list(block) for block in self.blocks],
+            "pending": [list(line) for line in self.pending],
+            "began": self.began,
+        }
+
+    def take_up(self, state: Mapping[str, Any]) -> None:
+        """Go on from what a checkpoint kept; from nothing, begin anew."""
+        self.blocks = [(words, order) for words, order in state.get("blocks", [])]
+        self.pending = [(words, masked, order) for words, masked, order in state.get("pending", [])]
+        self.began = int(state.get("began", 0))
+
     def sign(self, values: Mapping[str, float], *, masked: float, pairs: float, step: int) -> str | None:
         """Take in a line of training figures; what is wrong, once it is.
 
@@ -87,7 +102,7 @@ class Collapse:
                 sum(line[2] for line in self.pending) / (count * share) if share else 0.0,
             )
         )
-        self.pending, self.began = [], step
+        self.blocks, self.pending, self.began = self.blocks[-_BLOCKS:], [], step
         return self._judge()
 
     def _judge(self) -> str | None:

@@ -61,6 +61,8 @@ class Work:
         position: where the source has to be taken up at a step, for sources that are read in order; kept in
             checkpoints.
         seek: brings the source to such a position.
+        remember: what those who watch the figures keep in a checkpoint, JSON values.
+        take_up: gives it back to them, when a run is resumed or goes back.
     """
 
     model: AlbertPreTrainedModel
@@ -78,6 +80,8 @@ class Work:
     gives_up: bool = False
     position: Callable[[int], dict[str, int]] | None = None
     seek: Callable[[dict[str, int]], None] | None = None
+    remember: Callable[[], dict[str, Any]] = dict
+    take_up: Callable[[dict[str, Any]], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -194,8 +198,14 @@ def _resume(session: Session, work: Work, optimizer: torch.optim.Optimizer, guar
     guard.take_up(state.extra.get("guard", {}))
     if work.seek is not None and state.extra.get("position"):
         work.seek(state.extra["position"])
+    _give_back(work, state)
     session.talk.say(f"continuing after step {state.step}")
     return course_from(state.extra["course"])
+
+
+def _give_back(work: Work, state: TrainState) -> None:
+    if work.take_up is not None:
+        work.take_up(state.extra.get("watch", {}))
 
 
 def _first(work: Work) -> Course:
@@ -221,6 +231,7 @@ def _restorer(
         for name, value in vars(course_from(state.extra["course"])).items():
             setattr(course, name, value)
         guard.recent = list(state.extra.get("guard", {}).get("recent", []))
+        _give_back(work, state)
         session.run.drop_metrics_after(state.step)
         return state.step
 
@@ -260,6 +271,7 @@ def _saver(
                 "course": asdict(course),
                 "guard": guard.state(),
                 "position": work.position(guard.place(course.step)) if work.position is not None else {},
+                "watch": work.remember(),
             },
         )
         return save_checkpoint(

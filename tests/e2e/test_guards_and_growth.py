@@ -98,6 +98,31 @@ def test_a_learning_rate_a_hundred_times_too_high_ends_with_the_cause(
     assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "failed"
 
 
+def test_a_collapsed_run_that_was_stopped_ends_where_it_would_have(home: Path, tmp_path: Path) -> None:
+    """Two bad blocks of steps make a collapse; the run goes on from a checkpoint between them."""
+    run = tmp_path / "run"
+    thrown = settings(
+        train__optimizer="adamw",
+        train__learning_rate=0.2,
+        train__schedule="constant",
+        train__max_steps=800,
+        train__batch_size=32,
+        train__warmup_steps=0,
+        train__log_every=20,
+        train__save_every=20,
+        train__eval_every=400,
+        train__dropout=0.0,
+        train__spike=1000.0,
+        train__keep=9,
+    )
+    outcome = albert("pretrain", home / "pretrain.yaml", *thrown, "--out", run)
+    outcome.refused(4, "the model has collapsed by step")
+    between = json.loads((run / "checkpoints" / "last" / "state.json").read_text())
+    assert len(between["extra"]["watch"]["collapse"]["blocks"]) == 1
+    again = albert("pretrain", home / "pretrain.yaml", *thrown, "--out", run, "--resume")
+    assert again.err.splitlines()[-2:] == outcome.err.splitlines()[-2:]
+
+
 def test_rates_before_the_warm_up(home: Path, tmp_path: Path) -> None:
     """0, or negative as in the original, before ``start_warmup_step``."""
     late = settings(train__start_warmup_step=4, train__max_steps=8, train__log_every=1, train__clip=1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -103,3 +104,21 @@ def test_noise_of_short_lines_is_no_collapse():
         order = math.log(2) + (0.3 if step % 2 else -0.3)
         values = {"mlm_loss_masked": 6.2, "mlm_loss_unigram": 6.2, "sop_loss": order}
         assert watch.sign(values, masked=300.0, pairs=32.0, step=step) is None
+
+
+@pytest.mark.parametrize("break_after", [1, 2, 3, 5])
+def test_a_collapse_is_seen_where_it_would_have_been_without_a_break(break_after):
+    """The state goes through JSON, as in a checkpoint; lines of 30 steps make blocks of two, so some breaks cut one."""
+    lines = [(step, {"mlm_loss_masked": 6.3, "mlm_loss_unigram": 6.2, "sop_loss": 1.1}) for step in range(30, 300, 30)]
+
+    def first_sign(watch, among):
+        signs = ((step, watch.sign(line, masked=3000.0, pairs=500.0, step=step)) for step, line in among)
+        return next(((step, sign) for step, sign in signs if sign is not None), None)
+
+    whole = first_sign(Collapse(60), lines)
+    assert whole is not None
+    assert whole[0] == 180
+    before, after = Collapse(60), Collapse(60)
+    assert first_sign(before, lines[:break_after]) is None
+    after.take_up(json.loads(json.dumps(before.state())))
+    assert first_sign(after, lines[break_after:]) == whole
