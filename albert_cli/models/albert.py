@@ -1,11 +1,12 @@
-"""What does ALBERT compute, from token ids to hidden states? Top to bottom: embeddings, layer, encoder, model.
+"""What does ALBERT compute, from token ids to hidden states? Top to bottom: embeddings, encoder, model.
 
-Shapes: B sequences, L tokens, T packed tokens, E embedding, H hidden, I intermediate, A heads, V vocabulary,
-P positions, N depths, G groups of shared layers, K layers of a group; "..." is (B, L), or (T,) for a packed batch.
+Shapes: B sequences, L tokens, T packed tokens, E embedding, H hidden, A heads, V vocabulary, P positions, N depths,
+G groups of shared layers, K layers of a group, M tokens that are wanted; "..." is (B, L), or (T,) for a packed batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,14 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from albert_cli.errors import ModelError
-from albert_cli.models.activations import Activation, activation
-from albert_cli.models.attention import AlbertAttention, AttentionCall, FusedQKV, Layout
+from albert_cli.models.activations import activation
+from albert_cli.models.attention import AttentionCall, Layout
 from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.config import AlbertConfig
 from albert_cli.models.init import empty_table, initialise
+from albert_cli.models.layer import AlbertLayer
 from albert_cli.models.layout import PackedLayout, PaddedLayout
+from albert_cli.models.linear import Linear
 from albert_cli.models.outputs import BaseModelOutputWithPooling
 from albert_cli.models.sharing import share_blocks
 
@@ -79,71 +82,6 @@ class AlbertEmbeddings(nn.Module):
         return self.dropout(self.LayerNorm(vectors))  # type: ignore[no-any-return]
 
 
-class AlbertLayer(nn.Module):
-    """Attention, then two matrices with an activation between; each followed by add and norm.
-
-    Args:
-        hidden_size: H.
-        num_heads: A.
-        intermediate_size: I.
-        act: between the two matrices.
-        attention_dropout: dropout of attention probabilities.
-        hidden_dropout: dropout of the attention output.
-        ffn_dropout: dropout of the feed-forward output.
-        chunk: tokens that the feed-forward part takes at once; 0 takes all.
-        layer_norm_eps: added to the variance.
-        positions: absolute, relative_key or relative_key_query.
-        max_positions: P.
-    """
-
-    def __init__(
-        self,
-        hidden_size: int,
-        num_heads: int,
-        *,
-        intermediate_size: int,
-        act: Activation,
-        attention_dropout: float = 0.0,
-        hidden_dropout: float = 0.0,
-        ffn_dropout: float = 0.0,
-        chunk: int = 0,
-        layer_norm_eps: float = 1e-12,
-        positions: str = "absolute",
-        max_positions: int = 0,
-    ) -> None:
-        super().__init__()
-        self.full_layer_layer_norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
-        self.attention = AlbertAttention(
-            hidden_size,
-            num_heads,
-            attention_dropout=attention_dropout,
-            hidden_dropout=hidden_dropout,
-            layer_norm_eps=layer_norm_eps,
-            positions=positions,
-            max_positions=max_positions,
-        )
-        self.ffn = nn.Linear(hidden_size, intermediate_size)
-        self.ffn_output = nn.Linear(intermediate_size, hidden_size)
-        self.act = act
-        self.chunk = chunk
-        self.dropout = nn.Dropout(ffn_dropout)
-
-    def forward(
-        self, hidden: Tensor, fused: FusedQKV, layout: Layout, call: AttentionCall, head_mask: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """(..., H) to (..., H), and attention probabilities (B, A, L, L) or None; arguments as AlbertAttention."""
-        attended, probabilities = self.attention(hidden, fused, layout, call, head_mask)
-        if self.chunk:
-            parts = [self._feed_forward(part) for part in attended.split(self.chunk, dim=-2)]
-            fed = torch.cat(parts, dim=-2)
-        else:
-            fed = self._feed_forward(attended)
-        return self.full_layer_layer_norm(attended + self.dropout(fed)), probabilities
-
-    def _feed_forward(self, hidden: Tensor) -> Tensor:
-        return self.ffn_output(self.act(self.ffn(hidden)))  # type: ignore[no-any-return]
-
-
 class AlbertLayerGroup(nn.Module):
     """The K layers that one set of shared parameters holds."""
 
@@ -161,12 +99,14 @@ class EncoderCall:
         hidden_states: whether the state after each layer is wanted.
         head_mask: (A,) for all layers or (N, A), float; None for none.
         recompute: whether the backward pass computes each layer anew instead of keeping what it needs.
+        wanted: (M,) int64, flat places of the tokens whose last state anybody looks at; None wants all.
     """
 
     attention: AttentionCall
     hidden_states: bool = False
     head_mask: Tensor | None = None
     recompute: bool = False
+    wanted: Tensor | None = None
 
 
 class AlbertEncoder(nn.Module):
@@ -184,7 +124,7 @@ class AlbertEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.num_layers = num_layers
-        self.embedding_hidden_mapping_in = nn.Linear(embedding_size, hidden_size)
+        self.embedding_hidden_mapping_in = Linear(embedding_size, hidden_size)
         self.albert_layer_groups = nn.ModuleList(groups)
 
     def forward(
@@ -198,27 +138,34 @@ class AlbertEncoder(nn.Module):
             call: what is wanted.
 
         Returns:
-            Last hidden state (..., H); the N*K + 1 hidden states and the N*K attention probabilities, where asked for,
-            else empty tuples.
+            Last hidden state (..., H), or (M, H) of the wanted tokens; the N*K + 1 hidden states and the N*K attention
+            probabilities, where asked for, else empty tuples.
         """
         hidden = self.embedding_hidden_mapping_in(embedded)  # (..., H)
         groups: list[list[AlbertLayer]] = [list(group.albert_layers) for group in self.albert_layer_groups]  # type: ignore[arg-type]
         fused = [[layer.attention.fused_qkv() for layer in group] for group in groups]
         states, attentions = [hidden], []
+        path = list(self._path(groups))
+        for number, (group, inner, layer) in enumerate(path, start=1):
+            row = self._head_mask_row(call.head_mask, group, inner)
+            arguments = (hidden, fused[group][inner], layout, call.attention, row)
+            wanted = call.wanted if number == len(path) else None
+            if call.recompute and torch.is_grad_enabled():
+                hidden, probabilities = checkpoint(layer, *arguments, wanted=wanted, keep_all=True, use_reentrant=False)
+            else:
+                hidden, probabilities = layer(*arguments, wanted=wanted)
+            if call.hidden_states:
+                states.append(hidden)
+            if probabilities is not None:
+                attentions.append(probabilities)
+        return hidden, tuple(states) if call.hidden_states else (), tuple(attentions)
+
+    def _path(self, groups: list[list[AlbertLayer]]) -> Iterator[tuple[int, int, AlbertLayer]]:
+        """Group, place in the group, and layer, in the order in which the tokens pass through them."""
         for depth in range(self.num_layers):
             group = depth * len(groups) // self.num_layers  # exact; int(depth / (N / G)) rounds wrongly for some N, G
             for inner, layer in enumerate(groups[group]):
-                row = self._head_mask_row(call.head_mask, group, inner)
-                arguments = (hidden, fused[group][inner], layout, call.attention, row)
-                if call.recompute and torch.is_grad_enabled():
-                    hidden, probabilities = checkpoint(layer, *arguments, use_reentrant=False)
-                else:
-                    hidden, probabilities = layer(*arguments)
-                if call.hidden_states:
-                    states.append(hidden)
-                if probabilities is not None:
-                    attentions.append(probabilities)
-        return hidden, tuple(states) if call.hidden_states else (), tuple(attentions)
+                yield group, inner, layer
 
     def _head_mask_row(self, mask: Tensor | None, group: int, inner: int) -> Tensor | None:
         """Row of a head mask for one shared layer: rows count as transformers 4.57 counts them, group by group."""
@@ -256,7 +203,7 @@ class AlbertModel(AlbertPreTrainedModel):
             absolute=config.position_embedding_type == "absolute",
         )
         self.encoder = _encoder(config)
-        self.pooler = nn.Linear(config.hidden_size, config.hidden_size) if add_pooling_layer else None
+        self.pooler = Linear(config.hidden_size, config.hidden_size) if add_pooling_layer else None
         initialise(self, std=config.initializer_range)
         for layer, heads in config.pruned_heads.items():
             self._shared_layer(layer).attention.prune_heads(heads)
@@ -274,6 +221,7 @@ class AlbertModel(AlbertPreTrainedModel):
         return_dict: bool | None = None,
         *,
         layout: PackedLayout | None = None,
+        wanted: Tensor | tuple[()] | None = None,
     ) -> BaseModelOutputWithPooling | tuple[Any, ...]:
         """Encode a padded batch (B, L), or with ``layout`` a packed one (T,).
 
@@ -288,6 +236,9 @@ class AlbertModel(AlbertPreTrainedModel):
             output_hidden_states: whether to give every layer's state; None asks the config. Padded batches only.
             return_dict: False gives a tuple; None asks the config.
             layout: where each sequence of a packed batch begins and ends.
+            wanted: (M,) int64, flat places of the tokens whose last state anybody looks at; the last layer leaves the
+                others out, and ``last_hidden_state`` is (M, H). The pooler has its first tokens in any case; () wants
+                nothing else.
 
         Returns:
             ``last_hidden_state`` (B, L, H) or (T, H), ``pooler_output`` (B, H), and what else was asked for.
@@ -307,19 +258,33 @@ class AlbertModel(AlbertPreTrainedModel):
                 "a packed batch gives neither attentions nor hidden states of the layers",
                 hint="pass the batch padded, with an attention mask",
             )
+        if isinstance(wanted, tuple):
+            wanted = torch.empty(0, dtype=torch.int64, device=words.device)
         call = EncoderCall(
             attention=AttentionCall(self.attention_kind, probabilities=bool(want_attentions)),
             hidden_states=bool(want_states),
             head_mask=self._head_mask(head_mask),
             recompute=self.recompute and self.training,
+            wanted=None if want_states else self._with_first(wanted, arrangement),
         )
         embedded = self.embeddings(words, token_type_ids, position_ids)  # (..., E)
         hidden, states, attentions = self.encoder(embedded, arrangement, call)
         pooled = None
         if self.pooler is not None:
-            pooled = torch.tanh(self.pooler(arrangement.first_tokens(hidden)))  # (B, H)
+            first = hidden[: arrangement.batch] if call.wanted is not None else arrangement.first_tokens(hidden)
+            pooled = torch.tanh(self.pooler(first))  # (B, H)
+        if wanted is not None and call.wanted is not None:
+            hidden = hidden[call.wanted.shape[0] - wanted.shape[0] :]  # (M, H)
+        elif wanted is not None:
+            hidden = hidden.flatten(0, -2).index_select(0, wanted)  # (M, H)
         output = BaseModelOutputWithPooling(hidden, pooled, states or None, attentions or None)
         return output if self._wants_dict(return_dict) else output.to_tuple()
+
+    def _with_first(self, wanted: Tensor | None, arrangement: Layout) -> Tensor | None:
+        """The wanted places, after those of the first tokens where there is a pooler."""
+        if wanted is None or self.pooler is None:
+            return wanted
+        return torch.cat([arrangement.starts, wanted])  # (B + M,)
 
     def _words(self, input_ids: Tensor | None, inputs_embeds: Tensor | None, layout: PackedLayout | None) -> Tensor:
         """The one of ids and vectors that was given, with its shape checked."""

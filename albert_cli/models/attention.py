@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from albert_cli.errors import ModelError
 from albert_cli.models.init import empty_table
 from albert_cli.models.layout import PackedLayout, PaddedLayout
+from albert_cli.models.linear import Linear, linear
 from albert_cli.models.relative import Distances
 
 Layout = PaddedLayout | PackedLayout
@@ -193,10 +194,10 @@ class AlbertAttention(nn.Module):
         self.head_size = hidden_size // num_heads
         self.all_heads = num_heads
         self.pruned_heads: set[int] = set()
-        self.query = nn.Linear(hidden_size, hidden_size)
-        self.key = nn.Linear(hidden_size, hidden_size)
-        self.value = nn.Linear(hidden_size, hidden_size)
-        self.dense = nn.Linear(hidden_size, hidden_size)
+        self.query = Linear(hidden_size, hidden_size)
+        self.key = Linear(hidden_size, hidden_size)
+        self.value = Linear(hidden_size, hidden_size)
+        self.dense = Linear(hidden_size, hidden_size)
         self.LayerNorm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
         self.attention_dropout = attention_dropout
         self.output_dropout = nn.Dropout(hidden_dropout)
@@ -220,10 +221,10 @@ class AlbertAttention(nn.Module):
             weights, biases = [part.to(dtype) for part in weights], [part.to(dtype) for part in biases]
         return torch.cat(weights), torch.cat(biases)
 
-    def forward(
+    def context(
         self, hidden: Tensor, fused: FusedQKV, layout: Layout, call: AttentionCall, head_mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Attend, map, add, normalise.
+        """What each token takes from those that it looks at.
 
         Args:
             hidden: (..., H) float.
@@ -233,12 +234,12 @@ class AlbertAttention(nn.Module):
             head_mask: (A,) float over all heads, pruned ones included, or None.
 
         Returns:
-            (..., H), and probabilities (B, A, L, L) or None.
+            (..., A*D), and probabilities (B, A, L, L) or None.
         """
         if head_mask is not None and self.pruned_heads:
             head_mask = head_mask[self._kept_heads()]
-        context, probabilities = attend(
-            F.linear(hidden, *fused),  # (..., 3*A*D)
+        return attend(
+            linear(hidden, *fused, backend=self.query.backend),  # (..., 3*A*D)
             layout,
             num_heads=self.num_heads,
             call=call,
@@ -246,7 +247,10 @@ class AlbertAttention(nn.Module):
             head_mask=head_mask,
             distances=self._distances(),
         )
-        return self.LayerNorm(hidden + self.output_dropout(self.dense(context))), probabilities
+
+    def add(self, hidden: Tensor, context: Tensor) -> Tensor:
+        """Map what was taken, add it to what was there, and normalise: (..., H) and (..., A*D) to (..., H)."""
+        return self.LayerNorm(hidden + self.output_dropout(self.dense(context)))  # type: ignore[no-any-return]
 
     def _distances(self) -> Distances | None:
         if self.positions == "absolute":

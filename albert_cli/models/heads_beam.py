@@ -22,6 +22,7 @@ from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.config import AlbertConfig
 from albert_cli.models.init import initialise
 from albert_cli.models.layout import PackedLayout
+from albert_cli.models.linear import Linear
 from albert_cli.models.losses import IGNORED
 from albert_cli.models.outputs import QuestionAnsweringBeamOutput
 
@@ -35,7 +36,7 @@ class StartLogits(nn.Module):
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
-        self.dense = nn.Linear(hidden_size, 1)
+        self.dense = Linear(hidden_size, 1)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, L, H) to (B, L)."""
@@ -48,9 +49,9 @@ class EndLogits(nn.Module):
 
     def __init__(self, hidden_size: int, *, eps: float) -> None:
         super().__init__()
-        self.dense_0 = nn.Linear(2 * hidden_size, hidden_size)  # of [token ; start]
+        self.dense_0 = Linear(2 * hidden_size, hidden_size)  # of [token ; start]
         self.LayerNorm = nn.LayerNorm(hidden_size, eps=eps)
-        self.dense_1 = nn.Linear(hidden_size, 1)
+        self.dense_1 = Linear(hidden_size, 1)
 
     def forward(self, hidden: Tensor, starts: Tensor) -> Tensor:
         """Judge every pair.
@@ -76,8 +77,8 @@ class AnswerClass(nn.Module):
 
     def __init__(self, hidden_size: int, *, dropout: float) -> None:
         super().__init__()
-        self.dense_0 = nn.Linear(2 * hidden_size, hidden_size)  # of [expected start ; first token]
-        self.dense_1 = nn.Linear(hidden_size, 1, bias=False)
+        self.dense_0 = Linear(2 * hidden_size, hidden_size)  # of [expected start ; first token]
+        self.dense_1 = Linear(hidden_size, 1, bias=False)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Tensor, start_log_probs: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.config import AlbertConfig
 from albert_cli.models.init import initialise
 from albert_cli.models.layout import PackedLayout
+from albert_cli.models.linear import Linear
 from albert_cli.models.losses import token_loss
 from albert_cli.models.outputs import AlbertForPreTrainingOutput, MaskedLMOutput
 
@@ -38,8 +39,8 @@ class AlbertMLMHead(nn.Module):
         super().__init__()
         self.LayerNorm = nn.LayerNorm(embedding_size, eps=layer_norm_eps)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
-        self.dense = nn.Linear(hidden_size, embedding_size)
-        self.decoder = nn.Linear(embedding_size, vocab_size)
+        self.dense = Linear(hidden_size, embedding_size)
+        self.decoder = Linear(embedding_size, vocab_size)
         self.act = act
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -58,7 +59,7 @@ class AlbertSOPHead(nn.Module):
     def __init__(self, hidden_size: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(hidden_size, 2)
+        self.classifier = Linear(hidden_size, 2)
 
     def forward(self, pooled: Tensor) -> Tensor:
         """(B, H) to (B, 2)."""
@@ -117,9 +118,9 @@ class AlbertForPreTraining(AlbertPreTrainedModel):
         """
         encoded = self.albert(
             input_ids, attention_mask, token_type_ids, position_ids, head_mask, inputs_embeds,
-            output_attentions, output_hidden_states, True, layout=layout,
+            output_attentions, output_hidden_states, True, layout=layout, wanted=masked_positions,
         )  # fmt: skip
-        prediction_logits = self.predictions(_at(encoded.last_hidden_state, masked_positions))  # (..., V)
+        prediction_logits = self.predictions(encoded.last_hidden_state)  # (..., V)
         sop_logits = self.sop_classifier(encoded.pooler_output)  # (B, 2)
         losses: list[Tensor] = []
         if labels is not None:
@@ -180,9 +181,9 @@ class AlbertForMaskedLM(AlbertPreTrainedModel):
         """
         encoded = self.albert(
             input_ids, attention_mask, token_type_ids, position_ids, head_mask, inputs_embeds,
-            output_attentions, output_hidden_states, True, layout=layout,
+            output_attentions, output_hidden_states, True, layout=layout, wanted=masked_positions,
         )  # fmt: skip
-        logits = self.predictions(_at(encoded.last_hidden_state, masked_positions))  # (..., V)
+        logits = self.predictions(encoded.last_hidden_state)  # (..., V)
         loss = None if labels is None else token_loss(logits, labels)
         output = MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return output if self._wants_dict(return_dict) else output.to_tuple()
@@ -196,8 +197,3 @@ def _mlm_head(config: AlbertConfig) -> AlbertMLMHead:
         act=activation(config.hidden_act),
         layer_norm_eps=config.layer_norm_eps,
     )
-
-
-def _at(hidden: Tensor, positions: Tensor | None) -> Tensor:
-    """The asked positions of (B, L, H) or (T, H): (M, H); all of them where None."""
-    return hidden if positions is None else hidden.flatten(0, -2).index_select(0, positions)

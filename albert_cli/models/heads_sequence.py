@@ -15,6 +15,7 @@ from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.config import AlbertConfig
 from albert_cli.models.init import initialise
 from albert_cli.models.layout import PackedLayout
+from albert_cli.models.linear import Linear
 from albert_cli.models.losses import problem_type, sequence_loss, token_loss
 from albert_cli.models.outputs import MultipleChoiceModelOutput, SequenceClassifierOutput
 
@@ -26,7 +27,7 @@ class AlbertForSequenceClassification(AlbertPreTrainedModel):
         super().__init__(config)
         self.albert = AlbertModel(config)
         self.dropout = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = Linear(config.hidden_size, config.num_labels)
         initialise(self.classifier, std=config.initializer_range)
 
     def forward(
@@ -65,7 +66,7 @@ class AlbertForSequenceClassification(AlbertPreTrainedModel):
         """
         encoded = self.albert(
             input_ids, attention_mask, token_type_ids, position_ids, head_mask, inputs_embeds,
-            output_attentions, output_hidden_states, True, layout=layout,
+            output_attentions, output_hidden_states, True, layout=layout, wanted=(),
         )  # fmt: skip
         logits = self.classifier(self.dropout(encoded.pooler_output))  # (B, C)
         loss = None
@@ -82,7 +83,7 @@ class AlbertForMultipleChoice(AlbertPreTrainedModel):
         super().__init__(config)
         self.albert = AlbertModel(config)
         self.dropout = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(config.hidden_size, 1)
+        self.classifier = Linear(config.hidden_size, 1)
         initialise(self.classifier, std=config.initializer_range)
 
     def forward(
@@ -136,7 +137,7 @@ class AlbertForMultipleChoice(AlbertPreTrainedModel):
             raise ModelError(f"{layout.batch} packed sequences are no multiple of num_choices={num_choices}")
         encoded = self.albert(
             input_ids, attention_mask, token_type_ids, position_ids, head_mask, inputs_embeds,
-            output_attentions, output_hidden_states, True, layout=layout,
+            output_attentions, output_hidden_states, True, layout=layout, wanted=(),
         )  # fmt: skip
         logits = self.classifier(self.dropout(encoded.pooler_output)).view(-1, num_choices)  # (B, C)
         loss = None if labels is None else token_loss(logits, labels)

@@ -15,6 +15,7 @@ from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.config import AlbertConfig
 from albert_cli.models.init import initialise
 from albert_cli.models.layout import PackedLayout
+from albert_cli.models.linear import Linear
 from albert_cli.models.losses import span_loss, token_loss
 from albert_cli.models.outputs import QuestionAnsweringModelOutput, TokenClassifierOutput
 
@@ -26,7 +27,7 @@ class AlbertForTokenClassification(AlbertPreTrainedModel):
         super().__init__(config)
         self.albert = AlbertModel(config, add_pooling_layer=False)
         self.dropout = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = Linear(config.hidden_size, config.num_labels)
         initialise(self.classifier, std=config.initializer_range)
 
     def forward(
@@ -78,7 +79,7 @@ class AlbertForQuestionAnswering(AlbertPreTrainedModel):
     def __init__(self, config: AlbertConfig) -> None:
         super().__init__(config if config.num_labels == 2 else config.changed(num_labels=2))
         self.albert = AlbertModel(config, add_pooling_layer=False)
-        self.qa_outputs = nn.Linear(config.hidden_size, 2)  # row 0 start, row 1 end
+        self.qa_outputs = Linear(config.hidden_size, 2)  # row 0 start, row 1 end
         initialise(self.qa_outputs, std=config.initializer_range)
 
     def forward(

@@ -58,6 +58,11 @@ class PaddedLayout:
         """(1, L) int64: 0, 1, 2, ..."""
         return torch.arange(self.length, device=self.device).unsqueeze(0)
 
+    @property
+    def starts(self) -> Tensor:
+        """(B,) int64: where each sequence begins in a flattened (B, L)."""
+        return torch.arange(self.batch, device=self.device) * self.length
+
     def blocks(self, tokens: Tensor) -> list[tuple[Tensor, Tensor | None]]:
         """What attention computes at once.
 

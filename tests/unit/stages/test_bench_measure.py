@@ -28,8 +28,10 @@ def test_a_ratio_is_taken_within_a_round() -> None:
 
 def test_facts_name_threads_versions_and_seed_and_are_json() -> None:
     found = json.loads(json.dumps(facts("bench x", seed=3, rounds=2, warmup=1)))
-    assert found["schema_version"] == 1 and found["seed"] == 3
-    assert found["threads"] == torch.get_num_threads() and found["versions"]["torch"]
+    assert found["schema_version"] == 1
+    assert found["seed"] == 3
+    assert found["threads"] == torch.get_num_threads()
+    assert found["versions"]["torch"]
 
 
 def test_the_limit_is_the_best_route_over_the_shapes_of_a_layer() -> None:
