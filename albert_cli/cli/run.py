@@ -193,7 +193,7 @@ def run(
     return answer(request)
 
 
-def check_task(task: str | None) -> str:
+def check_task(task: str | None, *, command: str = "albert run") -> str:
     """Return a task that exists, under its own name (``ner`` is token-classification).
 
     Raises:
@@ -205,10 +205,10 @@ def check_task(task: str | None) -> str:
     task = RUN_ALIASES.get(task or "", task)
     listed = f"--task is one of {', '.join(RUN_TASKS)}"
     if task is None:
-        raise UsageError("no task named (albert run)", hint=listed)
+        raise UsageError(f"no task named ({command})", hint=listed)
     if task not in RUN_TASKS:
         near = nearest(task, RUN_TASKS, count=1)
-        raise UsageError(f"no task {task!r} (albert run)", hint=f"did you mean {near[0]}? {listed}" if near else listed)
+        raise UsageError(f"no task {task!r} ({command})", hint=f"did you mean {near[0]}? {listed}" if near else listed)
     return task
 
 
