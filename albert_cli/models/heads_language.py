@@ -20,6 +20,7 @@ from albert_cli.models.layout import PackedLayout
 from albert_cli.models.linear import Linear
 from albert_cli.models.losses import token_loss
 from albert_cli.models.outputs import AlbertForPreTrainingOutput, MaskedLMOutput
+from albert_cli.models.word_scores import MaskedScores, WordScores, score_words
 
 
 class AlbertMLMHead(nn.Module):
@@ -45,7 +46,15 @@ class AlbertMLMHead(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(..., H) to (..., V)."""
-        return self.decoder(self.LayerNorm(self.act(self.dense(hidden))))  # type: ignore[no-any-return]
+        return self.decoder(self._narrowed(hidden))  # type: ignore[no-any-return]
+
+    def score(self, hidden: Tensor, labels: Tensor) -> WordScores:
+        """Compare (M, H) with the words (M,) that belong there; the logits of all of them never exist at once."""
+        decoder = self.decoder
+        return score_words(self._narrowed(hidden), decoder.weight, decoder.bias, labels, backend=decoder.backend)
+
+    def _narrowed(self, hidden: Tensor) -> Tensor:
+        return self.LayerNorm(self.act(self.dense(hidden)))  # type: ignore[no-any-return]
 
 
 class AlbertSOPHead(nn.Module):
@@ -133,6 +142,28 @@ class AlbertForPreTraining(AlbertPreTrainedModel):
         )
         return output if self._wants_dict(return_dict) else output.to_tuple()
 
+    def score_masked(
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor | None,
+        *,
+        layout: PackedLayout,
+        masked_positions: Tensor,
+        masked_labels: Tensor,
+    ) -> MaskedScores:
+        """Compare a packed batch with the words behind its masks, as training does.
+
+        Args:
+            input_ids: (T,) int64.
+            token_type_ids: (T,) int64 or None.
+            layout: where each sequence begins and ends.
+            masked_positions: (M,) int64 into the tokens.
+            masked_labels: (M,) int64, the words there.
+        """
+        encoded = self.albert(input_ids, token_type_ids=token_type_ids, layout=layout, wanted=masked_positions)
+        words = self.predictions.score(encoded.last_hidden_state, masked_labels)
+        return MaskedScores(words, self.sop_classifier(encoded.pooler_output))
+
 
 class AlbertForMaskedLM(AlbertPreTrainedModel):
     """Masked words alone."""
@@ -187,6 +218,28 @@ class AlbertForMaskedLM(AlbertPreTrainedModel):
         loss = None if labels is None else token_loss(logits, labels)
         output = MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return output if self._wants_dict(return_dict) else output.to_tuple()
+
+    def score_masked(
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor | None,
+        *,
+        layout: PackedLayout,
+        masked_positions: Tensor,
+        masked_labels: Tensor,
+    ) -> MaskedScores:
+        """Compare a packed batch with the words behind its masks, as training does.
+
+        Args:
+            input_ids: (T,) int64.
+            token_type_ids: (T,) int64 or None.
+            layout: where each sequence begins and ends.
+            masked_positions: (M,) int64 into the tokens.
+            masked_labels: (M,) int64, the words there.
+        """
+        encoded = self.albert(input_ids, token_type_ids=token_type_ids, layout=layout, wanted=masked_positions)
+        words = self.predictions.score(encoded.last_hidden_state, masked_labels)
+        return MaskedScores(words, None)
 
 
 def _mlm_head(config: AlbertConfig) -> AlbertMLMHead:

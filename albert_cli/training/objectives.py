@@ -17,7 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from albert_cli.data.batching import PackedBatch
+from albert_cli.models.heads_language import AlbertForMaskedLM, AlbertForPreTraining
 from albert_cli.models.layout import PackedLayout
+from albert_cli.models.word_scores import MaskedScores, WordScores
 
 ProblemType = Literal["single_label_classification", "regression", "multi_label_classification"]
 PROBLEM_TYPES: tuple[ProblemType, ...] = (
@@ -82,6 +84,21 @@ def run_packed(model: nn.Module, batch: PackedBatch, **inputs: Any) -> Any:
     """
     layout = PackedLayout.from_lengths(batch.lengths, device=batch.input_ids.device)
     return model(input_ids=batch.input_ids, token_type_ids=batch.token_type_ids, layout=layout, **inputs)
+
+
+def _masked_scores(model: nn.Module, batch: PackedBatch) -> MaskedScores:
+    """What a model for masked words says of a batch; one that only gives logits is compared here."""
+    places, labels = batch.targets["masked_positions"], batch.targets["masked_labels"]
+    if isinstance(model, AlbertForPreTraining | AlbertForMaskedLM):
+        layout = PackedLayout.from_lengths(batch.lengths, device=batch.input_ids.device)
+        return model.score_masked(
+            batch.input_ids, batch.token_type_ids, layout=layout, masked_positions=places, masked_labels=labels
+        )
+    output = run_packed(model, batch, masked_positions=places)
+    logits = output.prediction_logits if hasattr(output, "prediction_logits") else output.logits  # (M, V)
+    losses = F.cross_entropy(logits.float(), labels, reduction="none")  # (M,)
+    words = WordScores(losses.sum(), losses.detach(), logits.argmax(-1) == labels)
+    return MaskedScores(words, getattr(output, "sop_logits", None))
 
 
 class ClassificationObjective:
@@ -166,12 +183,10 @@ class PretrainingObjective:
         ``mlm_masked_loss``, ``mlm_masked_correct`` and their number ``mlm_masked``, and for the unigram distribution,
         if it is known, ``mlm_masked_unigram_loss`` and ``mlm_masked_unigram_correct``; ``sop_correct``.
         """
-        output = run_packed(model, batch, masked_positions=batch.targets["masked_positions"])
-        logits = output.prediction_logits if hasattr(output, "prediction_logits") else output.logits  # (M, V)
         labels, shown = batch.targets["masked_labels"], batch.targets["shown_as_mask"]
-        losses = F.cross_entropy(logits.float(), labels, reduction="none")  # (M,)
+        scores = _masked_scores(model, batch)
+        loss, losses, hits = scores.words.loss, scores.words.losses, scores.words.hits
         with torch.no_grad():
-            hits = logits.argmax(-1) == labels  # (M,)
             metrics = {
                 "mlm_correct": hits.sum(),
                 "mlm_masked_loss": (losses * shown).sum(),
@@ -179,11 +194,11 @@ class PretrainingObjective:
                 "mlm_masked": shown.sum(),
                 **self._unigram_metrics(labels, shown),
             }
-        sums = {"mlm": losses.sum()}
-        if self.sentence_order:
+        sums = {"mlm": loss}
+        if self.sentence_order and scores.sop_logits is not None:
             order = batch.targets["sentence_order_label"]
-            sums["sop"] = F.cross_entropy(output.sop_logits.float(), order, reduction="sum")
-            metrics["sop_correct"] = (output.sop_logits.argmax(-1) == order).sum()
+            sums["sop"] = F.cross_entropy(scores.sop_logits.float(), order, reduction="sum")
+            metrics["sop_correct"] = (scores.sop_logits.argmax(-1) == order).sum()
         return Sums(sums, metrics)
 
     def _unigram_metrics(self, labels: Tensor, shown: Tensor) -> dict[str, Tensor]:
