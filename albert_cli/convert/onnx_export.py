@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from albert_cli.convert import onnx_int8
 from albert_cli.convert.config_json import write_config
 from albert_cli.convert.content import Content
 from albert_cli.errors import UsageError
@@ -81,9 +82,10 @@ def write(content: Content, directory: Path, *, example: dict[str, Tensor], int8
             verbose=False,
         )
         assert program is not None
-        program.save(directory / FILE)
+        _save(program.model_proto, directory / FILE)
     if int8:
-        _quantise(directory / FILE)
+        with _quiet():
+            onnx_int8.quantise(directory / FILE, table_shape=(content.config.vocab_size, content.config.embedding_size))
     write_config(content, directory)
 
 
@@ -114,17 +116,14 @@ def run(directory: Path, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.asarray(value)) for name, value in zip(names, found, strict=True)}
 
 
-def _quantise(path: Path) -> None:
+def _save(model: Any, path: Path) -> None:
+    """Write a model without the exporter's notes: they name files of this machine and outweigh the graph."""
     import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    graph = onnx.load(path)
-    del graph.graph.value_info[:]  # the quantiser takes the exporter's notes on shapes for contradictions
-    plain = path.with_name("plain.onnx")
-    onnx.save(graph, plain)
-    with _quiet():
-        quantize_dynamic(plain, path, weight_type=QuantType.QInt8)
-    plain.unlink()
+    for part in (model, model.graph, *model.graph.node, *model.graph.initializer, *model.graph.value_info,
+                 *model.graph.input, *model.graph.output):  # fmt: skip
+        del part.metadata_props[:]
+    onnx.save(model, path)
 
 
 def _require(*packages: str) -> None:
