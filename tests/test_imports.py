@@ -41,6 +41,9 @@ ONLY_IN = {
     "yaml": ("recipe/",),
     "pydantic": ("recipe/",),
     "rich": ("report/", "cli/"),
+    "starlette": ("stages/serve/",),
+    "uvicorn": ("stages/serve/",),
+    "prometheus_client": ("stages/serve/",),
 }
 # Rooms that must stay light when they are imported: these packages only inside functions there.
 HEAVY = {
@@ -138,6 +141,8 @@ def test_the_layer_test_sees_an_upward_import() -> None:
 
 LOADED = "import sys; from albert_cli.cli.app import main; main(sys.argv[1:]); print('LOADED', *sys.modules)"
 NEVER_FOR_HELP = {
+    "starlette",
+    "uvicorn",
     "torch",
     "datasets",
     "accelerate",
@@ -167,6 +172,7 @@ def loaded_by(*arguments: str) -> set[str]:
         ["--help"],
         ["finetune", "--help"],
         ["run", "--help"],
+        ["serve", "--help"],
         ["recipe", "--help"],
         ["env", "--help"],
         ["nonsense"],

@@ -1,0 +1,1 @@
+"""`albert serve`: a model behind HTTP, for programs and for a browser."""
