@@ -20,7 +20,6 @@ from albert_cli.models.layout import PackedLayout
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 _MAX_QA_LENGTH = 128  # of the original, for models that do not say
-_MOST_TOKENS = 16_384  # computed at once: many choices of a long text are taken in parts
 
 
 class MultipleChoice:
@@ -85,7 +84,7 @@ class MultipleChoice:
         starts = [0, *accumulate(lengths)]
         found = []
         with self._compute.inference():
-            for first, last in _parts(lengths):
+            for first, last in _parts(lengths, self._compute.batch_tokens):
                 tokens = slice(starts[first], starts[last])
                 layout = PackedLayout.from_lengths(lengths[first:last], device=self._compute.device)
                 output = self._model(
@@ -98,11 +97,11 @@ class MultipleChoice:
         return torch.cat(found)
 
 
-def _parts(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Neighbouring sequences of at most `_MOST_TOKENS` tokens together, as first and end."""
+def _parts(lengths: Sequence[int], most_tokens: int) -> Iterator[tuple[int, int]]:
+    """Neighbouring sequences of at most ``most_tokens`` tokens together, as first and end."""
     first, tokens = 0, 0
     for number, length in enumerate(lengths):
-        if tokens and tokens + length > _MOST_TOKENS:
+        if tokens and tokens + length > most_tokens:
             yield first, number
             first, tokens = number, 0
         tokens += length

@@ -32,7 +32,6 @@ DEFAULT_QUESTION_LENGTH = 64
 DEFAULT_WINDOW = 384
 DEFAULT_OVERLAP = 128
 THRESHOLD = "null_score_diff_threshold"  # of a model that learnt when not to answer
-_MOST_TOKENS = 16_384  # computed at once
 _BEAM = ("start_top_log_probs", "start_top_index", "end_top_log_probs", "end_top_index", "cls_logits")
 
 Scores = dict[str, Any]  # what the model says of one window, by name
@@ -101,6 +100,8 @@ class QuestionAnswering:
             raise UsageError(
                 f"doc_stride is {self._overlap}, the window has {self._length} tokens", hint="lower doc_stride"
             )
+        if self._overlap < 0:
+            raise UsageError(f"doc_stride is {self._overlap}", hint="give a number of tokens, or leave it out")
         self._rules = SearchRules(how.top_k, how.max_answer_len, how.align_to_words, how.shares_windows)
         self._is_beam = isinstance(model, AlbertForQuestionAnsweringBeam)
         learnt = model.config.extra.get(THRESHOLD)
@@ -142,7 +143,7 @@ class QuestionAnswering:
 
     def _ask(self, windows: Sequence[TextWindow]) -> Iterator[Scores]:
         """What the model says of each window, in their order."""
-        for group in _groups(windows):
+        for group in _groups(windows, self._compute.batch_tokens):
             packed = pack([Encoded(window.ids, window.first) for window in group], self._compute.device)
             inputs: dict[str, Any] = {"token_type_ids": packed.token_type_ids, "layout": packed.layout}
             if self._is_beam:
@@ -195,11 +196,11 @@ def _forbidden(window: TextWindow) -> list[bool]:
     return [False, *[True] * (window.first - 1), *[False] * len(window.starts), True]
 
 
-def _groups(windows: Sequence[TextWindow]) -> Iterator[list[TextWindow]]:
+def _groups(windows: Sequence[TextWindow], most_tokens: int) -> Iterator[list[TextWindow]]:
     group: list[TextWindow] = []
     tokens = 0
     for window in windows:
-        if group and tokens + len(window.ids) > _MOST_TOKENS:
+        if group and tokens + len(window.ids) > most_tokens:
             yield group
             group, tokens = [], 0
         group.append(window)

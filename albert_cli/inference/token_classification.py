@@ -15,7 +15,7 @@ import torch
 
 from albert_cli.data.tag_features import DEFAULT_OVERLAP, plan_windows
 from albert_cli.inference.device import Compute
-from albert_cli.inference.queries import NOT_FINITE, Answer, Encoded, Query, pack
+from albert_cli.inference.queries import NOT_FINITE, Answer, Encoded, Query, in_parts, pack
 from albert_cli.metrics.tag_spans import OUTSIDE, part_tag
 from albert_cli.models.heads_token import AlbertForTokenClassification
 from albert_cli.tokenization.encoder import EncodedText
@@ -23,8 +23,6 @@ from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 Aggregation = Literal["none", "simple", "first", "average", "max"]
 DEFAULT_AGGREGATION: Aggregation = "first"
-
-_TOKENS_AT_ONCE = 8192  # a text of any length is computed in batches of so many tokens
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,8 @@ class _Read:
     Attributes:
         text: the text.
         encoded: its P pieces with their places.
-        words: P numbers, the word (between white space) of each piece.
+        words: P numbers, the word of each piece (between white space, or as given).
+        spans: first and end character of each given word; empty where white space parts words.
         windows: rows to compute.
         owned: for each window the pieces that it answers for, as a range, and the first piece that it reads.
     """
@@ -42,6 +41,7 @@ class _Read:
     text: str
     encoded: EncodedText
     words: list[int]
+    spans: list[tuple[int, int]]
     windows: list[Encoded]
     owned: list[tuple[int, int, int]]
 
@@ -105,7 +105,7 @@ class TokenClassification:
 
     def answer(self, queries: Sequence[Query]) -> list[Answer]:
         """Tag some texts."""
-        read = [self._read(query.text) for query in queries]
+        read = [self._read(query) for query in queries]
         scores = self._scores([window for one in read for window in one.windows])
         answers: list[Answer] = []
         start = 0
@@ -114,9 +114,13 @@ class TokenClassification:
             start += len(one.windows)
         return answers
 
-    def _read(self, text: str) -> _Read:
-        encoded = self._tokenizer.encode_with_offsets(text)
-        words = encoded.words_in(text)
+    def _read(self, query: Query) -> _Read:
+        spans: list[tuple[int, int]] = []
+        if query.words:
+            encoded, words, spans = self._encode_words(query)
+        else:
+            encoded = self._tokenizer.encode_with_offsets(query.text)
+            words = encoded.words_in(query.text)
         sizes = [len(list(group)) for _, group in groupby(words)]
         units = [part for size in sizes for part in _parts(size, self._room)]
         starts = np.concatenate([[0], np.cumsum(units)]).astype(int).tolist()
@@ -128,19 +132,30 @@ class TokenClassification:
             ids = [cls, *encoded.ids[first : starts[window.last]], sep]
             windows.append(Encoded(ids, len(ids)))
             owned.append((starts[window.own_first], starts[window.own_last], first))
-        return _Read(text, encoded, words, windows, owned)
+        return _Read(query.text, encoded, words, spans, windows, owned)
+
+    def _encode_words(self, query: Query) -> tuple[EncodedText, list[int], list[tuple[int, int]]]:
+        """Pieces of given words, each tokenised by itself as in training, with their places in the whole text."""
+        merged, words, spans = EncodedText(), [], []
+        between = (len(query.text) - sum(map(len, query.words))) // max(1, len(query.words) - 1)
+        start = 0
+        for number, word in enumerate(query.words):
+            spans.append((start, start + len(word)))
+            encoded = self._tokenizer.encode_with_offsets(word)
+            if not encoded.ids:  # of a blank or zero-width sign nothing is left; it is tagged like any other word
+                encoded = EncodedText([self._tokenizer.unk_token_id], [0], [len(word)], [word])
+            merged.ids.extend(encoded.ids)
+            merged.starts.extend(start + place for place in encoded.starts)
+            merged.ends.extend(start + place for place in encoded.ends)
+            merged.pieces.extend(encoded.pieces)
+            words += [number] * len(encoded.ids)
+            start += len(word) + between
+        return merged, words, spans
 
     def _scores(self, windows: Sequence[Encoded]) -> list[np.ndarray]:
         """Probabilities of every token of each window, (tokens, C) float32."""
-        scores: list[np.ndarray] = []
-        batch: list[Encoded] = []
-        for number, window in enumerate(windows):
-            batch.append(window)
-            tokens = sum(len(row.ids) for row in batch)
-            if number + 1 == len(windows) or tokens + len(windows[number + 1].ids) > _TOKENS_AT_ONCE:
-                scores += self._compute_scores(batch)
-                batch = []
-        return scores
+        parts = in_parts(windows, most_tokens=self._compute.batch_tokens)
+        return [scores for part in parts for scores in self._compute_scores(part)]
 
     def _compute_scores(self, batch: list[Encoded]) -> list[np.ndarray]:
         packed = pack(batch, self._compute.device)
@@ -235,7 +250,9 @@ class TokenClassification:
         if self._aggregation == "simple":
             word = self._tokenizer.convert_tokens_to_string([self._piece_text(read, n) for n in range(first, last)])
         else:
-            if read.encoded.words is None:  # white space parts words
+            if read.spans:
+                start, end = read.spans[read.words[first]][0], read.spans[read.words[last - 1]][1]
+            elif read.encoded.words is None:  # white space parts words
                 start, end = _whole_words(read.text, start, end)
             word = read.text[start:end]
         return {

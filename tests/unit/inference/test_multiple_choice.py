@@ -11,7 +11,6 @@ import torch
 import transformers
 
 from albert_cli.errors import DataError, UsageError
-from albert_cli.inference import multiple_choice
 from albert_cli.inference.choice_records import choice_reader, parse_choice_columns, read_choice_document
 from albert_cli.inference.device import Compute
 from albert_cli.inference.loading import load_for_task
@@ -28,10 +27,10 @@ def folder(tiny_model) -> Path:
     return tiny_model("AlbertForMultipleChoice")
 
 
-def make(folder: Path, **changes: Any) -> MultipleChoice:
+def make(folder: Path, compute: Compute = CPU, **changes: Any) -> MultipleChoice:
     loaded = load_for_task("multiple-choice", folder, device=CPU.device)
     loaded.model.config.extra.update(changes)
-    return MultipleChoice(loaded.model, loaded.tokenizer, compute=CPU, max_length=loaded.max_length)
+    return MultipleChoice(loaded.model, loaded.tokenizer, compute=compute, max_length=loaded.max_length)
 
 
 def by_label(answer: dict[str, Any]) -> list[float]:
@@ -54,16 +53,15 @@ def test_choices_come_sorted_with_their_numbers_and_scores_of_transformers(folde
     assert by_label(answer) == pytest.approx(logits.double().softmax(-1).tolist(), abs=1e-5)
 
 
-def test_company_and_parts_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = make(folder)
+def test_company_and_parts_change_nothing(folder: Path) -> None:
     queries = [
         QUERY,
         Query("a man", None, ("walks", "sings")),
         Query("x"),
         Query("", "the _ is old", ("street", "dog")),
     ]
-    together = task.answer(queries)
-    monkeypatch.setattr(multiple_choice, "_MOST_TOKENS", 10)
+    together = make(folder).answer(queries)
+    task = make(folder, Compute(torch.device("cpu"), batch_tokens=10))
     for query, answer in zip(queries, together, strict=True):
         (alone,) = task.answer([query])
         if "error" in answer:
