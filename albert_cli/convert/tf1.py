@@ -155,7 +155,7 @@ def _their_config(content: Content) -> dict[str, Any]:
     if config.hidden_act == "gelu":
         raise ModelError(
             "the tf1 format's gelu is the tanh form, this model's config says the exact one",
-            hint="published v1 configs say gelu where gelu_new is meant: --set config.hidden_act=gelu_new if so",
+            hint="published v1 configs say gelu where gelu_new is meant: --hidden-act gelu_new if so",
         )
     values: dict[str, Any] = {name: getattr(config, name) for name in _ORIGINAL_KEYS}
     values["hidden_act"] = "gelu" if config.hidden_act == "gelu_new" else config.hidden_act

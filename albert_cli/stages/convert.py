@@ -8,8 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from albert_cli.convert.cells import refusal
 from albert_cli.convert.content import Content, LeftOut
-from albert_cli.convert.formats import FORMATS, read_checkpoint, recognise, refusal
+from albert_cli.convert.formats import FORMATS, read_checkpoint, recognise
 from albert_cli.convert.verify import (
     Report,
     TensorLine,
@@ -60,11 +61,10 @@ def convert(request: ConvertRequest) -> Report:
     source, target = resolve_model(request.source), Path(request.target)
     _check_target(target, overwrite=request.overwrite)
     content, from_ = _read(source, request)
+    if (reason := refusal(content, request.to)) is not None:
+        raise ModelError(f"{content.head} cannot be written as {request.to}: {reason}", hint="albert convert --help")
     if request.to == "onnx":
         return _to_onnx(content, source, target, from_, request)
-    reason = refusal(content, request.to)
-    if reason is not None:
-        raise ModelError(f"{content.head} cannot be written as {request.to}: {reason}", hint="albert convert --help")
     before, seen = outputs(content, place=source), marks(content)
     with new_directory(target) as folder:
         left_out = FORMATS[request.to].write(content, folder)

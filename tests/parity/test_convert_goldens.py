@@ -18,8 +18,9 @@ from safetensors.torch import load_file
 from subcases import each
 from torch import Tensor
 
+from albert_cli.convert.cells import refusal
 from albert_cli.convert.content import Content
-from albert_cli.convert.formats import FORMATS, read_checkpoint, recognise, refusal
+from albert_cli.convert.formats import FORMATS, read_checkpoint, recognise
 from albert_cli.convert.verify import check_complete, compare, marks, same_bits
 from albert_cli.models.heads import MODEL_CLASSES
 from albert_cli.models.pretrained import model_from_state

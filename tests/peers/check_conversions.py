@@ -18,7 +18,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tiny_models
 
-from albert_cli.convert.formats import FORMATS
+from albert_cli.convert.cells import REFUSED_HEADS
 from albert_cli.models.heads import MODEL_CLASSES
 from albert_cli.recipe.requests import ConvertRequest
 from albert_cli.stages.convert import convert
@@ -42,7 +42,7 @@ def main() -> int:
                 inner_group_num=2,
             )
             for format_ in FORMATS_OF_PEERS:
-                if head not in FORMATS[format_].refused:
+                if (format_, head) not in REFUSED_HEADS:
                     write_case(folder / "cases" / f"{head}-{format_}", source, head, format_)
         command = [sys.argv[1], str(Path(__file__).with_name("load_conversions.py")), str(folder / "cases")]
         return subprocess.run(command, check=False).returncode
