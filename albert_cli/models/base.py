@@ -179,14 +179,21 @@ class AlbertPreTrainedModel(nn.Module):
             head.decoder.weight = self.get_input_embeddings().weight
             head.decoder.out_features = head.decoder.weight.shape[0]
 
-    def resize_token_embeddings(self, new_num_tokens: int | None = None) -> nn.Embedding:
+    def resize_token_embeddings(
+        self,
+        new_num_tokens: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        mean_resizing: bool = True,
+    ) -> nn.Embedding:
         """Give the word table (and a masked-language head) another number of rows.
 
         New rows are drawn around the mean of the old ones, new biases are the mean of the old ones: then no new token
         is far more likely than the old tokens are.
 
         Args:
-            new_num_tokens: V from now on; None changes nothing.
+            new_num_tokens: V from now on; None keeps it.
+            pad_to_multiple_of: round V up to a multiple of this; None does not.
+            mean_resizing: False draws new rows around zero, with new biases of zero.
 
         Returns:
             The word table.
@@ -196,20 +203,24 @@ class AlbertPreTrainedModel(nn.Module):
         """
         table = self.get_input_embeddings()
         rows = table.num_embeddings if new_num_tokens is None else new_num_tokens
+        if pad_to_multiple_of is not None:
+            if pad_to_multiple_of < 1:
+                raise ModelError(f"cannot resize the word table to a multiple of {pad_to_multiple_of}")
+            rows = -(-rows // pad_to_multiple_of) * pad_to_multiple_of
         if rows == table.num_embeddings:
             return table
         pad = self.config.pad_token_id
         if rows < 1 or (pad is not None and rows <= pad):
             raise ModelError(f"cannot resize the word table to {rows} rows", hint="keep at least the special tokens")
         std = self.config.initializer_range
-        table.weight = _resized(table.weight, rows, std=std)
+        table.weight = _resized(table.weight, rows, std=std, around_mean=mean_resizing)
         table.num_embeddings = rows
         self.config.vocab_size = rows
         head = getattr(self, "predictions", None)
         if head is not None:
-            head.bias = _resized(head.bias, rows, std=0.0)
+            head.bias = _resized(head.bias, rows, std=0.0, around_mean=mean_resizing)
             if not self.config.tie_word_embeddings:
-                head.decoder.weight = _resized(head.decoder.weight, rows, std=std)
+                head.decoder.weight = _resized(head.decoder.weight, rows, std=std, around_mean=mean_resizing)
                 head.decoder.out_features = rows
         self.tie_weights()
         return table
@@ -243,8 +254,8 @@ class AlbertPreTrainedModel(nn.Module):
 
 
 @torch.no_grad()
-def _resized(old: Tensor, rows: int, *, std: float) -> nn.Parameter:
-    """The first rows of a table or bias, and new ones around the mean of all old ones."""
+def _resized(old: Tensor, rows: int, *, std: float, around_mean: bool) -> nn.Parameter:
+    """The first rows of a table or bias, and new ones around the mean of all old ones, or around zero."""
     values: Tensor = old.new_empty((rows, *old.shape[1:]))
     kept = min(rows, old.shape[0])
     values[:kept] = old[:kept]
@@ -253,5 +264,6 @@ def _resized(old: Tensor, rows: int, *, std: float) -> nn.Parameter:
             truncated_normal_(values[kept:], std=std)
         else:
             values[kept:] = 0
-        values[kept:] += old.mean(dim=0)
+        if around_mean:
+            values[kept:] += old.mean(dim=0)
     return nn.Parameter(values, requires_grad=old.requires_grad)

@@ -80,7 +80,7 @@ class AlbertForPreTraining(AlbertPreTrainedModel):
 
     def __init__(self, config: AlbertConfig) -> None:
         super().__init__(config if config.num_labels == 2 else config.changed(num_labels=2))
-        self.albert = AlbertModel(config)
+        self.albert = AlbertModel(self.config)
         self.predictions = _mlm_head(config)
         dropout = 0.0 if config.dropout_placement == "original" else config.classifier_dropout
         self.sop_classifier = AlbertSOPHead(config.hidden_size, dropout=dropout)

@@ -78,7 +78,7 @@ class AlbertForQuestionAnswering(AlbertPreTrainedModel):
 
     def __init__(self, config: AlbertConfig) -> None:
         super().__init__(config if config.num_labels == 2 else config.changed(num_labels=2))
-        self.albert = AlbertModel(config, add_pooling_layer=False)
+        self.albert = AlbertModel(self.config, add_pooling_layer=False)
         self.qa_outputs = Linear(config.hidden_size, 2)  # row 0 start, row 1 end
         initialise(self.qa_outputs, std=config.initializer_range)
 
