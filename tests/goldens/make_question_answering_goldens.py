@@ -64,7 +64,7 @@ CALLS: list[dict[str, Any]] = [
     {"question": WHO, "context": SHORT, "max_answer_len": 1, "top_k": 3},
     {"question": WHO, "context": LONG, "max_answer_len": 40, "doc_stride": 0},
     # Theirs never cuts a question, whatever max_question_len says; ours does.
-    {"question": " ".join([WHO] * 12), "context": LONG, "max_question_len": 500, "top_k": 2},
+    {"question": " ".join([WHO] * 5), "context": LONG, "max_question_len": 500, "top_k": 2},
     {"question": [WHO, "Where?", "When?"], "context": [SHORT, LONG, "Café"], "top_k": 2},
     {"question": WHO, "context": LONG, "max_seq_len": 128, "padding": "max_length", "top_k": 2},
     {"question": "?", "context": " one\ttwo  three\n", "top_k": 30},
