@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from albert_cli.cli.options import DebugOption, JsonOption, QuietOption
+from albert_cli.cli.options import (
+    DebugOption,
+    DeviceOption,
+    JsonOption,
+    PrecisionOption,
+    QuietOption,
+    SeedOption,
+    ThreadsOption,
+)
 
 HELP = "Measure how fast this machine does the work."
 
@@ -53,4 +61,86 @@ def data(
     )
 
 
-COMMANDS = {"data": data}
+def train(
+    workload: Annotated[
+        str,
+        typer.Option(
+            "--workload",
+            metavar="NAME",
+            help="pretrain-512, pretrain-128, finetune-sst2, finetune-mnli or finetune-race.",
+        ),
+    ] = "pretrain-512",
+    size: Annotated[
+        str, typer.Option("--size", metavar="SIZE", help="base, large, xlarge, xxlarge, small, tiny.")
+    ] = "base",
+    layers: Annotated[
+        int | None,
+        typer.Option("--layers", metavar="N", min=1, help="Fewer layers than the size has, for a short run."),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", metavar="N", min=1, help="Sequences, instead of the workload's own.")
+    ] = None,
+    vs: Annotated[
+        Literal["transformers"] | None, typer.Option("--vs", help="Also measure its ALBERT, sides in turn.")
+    ] = None,
+    pad_to_max: Annotated[
+        bool, typer.Option("--pad-to-max", metavar="", help="With --vs: it also pads every sequence to the maximum.")
+    ] = False,
+    peer_attention: Annotated[
+        Literal["sdpa", "eager"], typer.Option("--peer-attention", help="With --vs: its attn_implementation.")
+    ] = "sdpa",
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    linear: Annotated[
+        Literal["auto", "default", "onednn"], typer.Option("--linear", help="Which product of matrices we use.")
+    ] = "auto",
+    attention: Annotated[
+        Literal["auto", "plain", "sdpa", "varlen"], typer.Option("--attention", help="How we compute attention.")
+    ] = "auto",
+    compile: Annotated[bool, typer.Option("--compile", metavar="", help="Compile our shared layer.")] = False,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", metavar="", help="Also measure us computing every layer anew.")
+    ] = False,
+    memory: Annotated[
+        bool, typer.Option("--memory", metavar="", help="Peak memory, each side in a process of its own.")
+    ] = False,
+    rounds: Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="Times each side is timed.")] = 3,
+    warmup: Annotated[int, typer.Option("--warmup", metavar="N", min=1, help="Steps before that.")] = 1,
+    seed: SeedOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> int | None:
+    """Measure whole training steps: throughput, share of this machine's measured limit, peak memory."""
+    from albert_cli.recipe.requests import BenchTrainOptions
+    from albert_cli.stages.bench import train as stage
+
+    return stage.run(
+        BenchTrainOptions(
+            workload=workload,
+            size=size,
+            layers=layers,
+            batch_size=batch_size,
+            precision=precision or "fp32",
+            device=device or "auto",
+            threads=threads,
+            linear=linear,
+            attention=attention,
+            compile=compile,
+            recompute=recompute,
+            versus=vs,
+            peer_attention=peer_attention,
+            pad_to_max=pad_to_max,
+            memory=memory,
+            rounds=rounds,
+            warmup=warmup,
+            seed=42 if seed is None else seed,
+            json=json,
+            quiet=quiet,
+            debug=debug,
+        )
+    )
+
+
+COMMANDS = {"data": data, "train": train}

@@ -120,6 +120,15 @@ class AlbertPreTrainedModel(nn.Module):
         """
         self.base_model.attention_kind = attention_kind(kind)
 
+    def compile_layers(self) -> None:
+        """Compile what each layer does after attention, once for all depths that share it, for any number of tokens.
+
+        Attention stays as it is: its groups of lengths differ from batch to batch, and each would compile anew.
+        """
+        for group in self.base_model.encoder.albert_layer_groups:
+            for layer in group.albert_layers:
+                layer.finish = torch.compile(layer.finish, dynamic=True)
+
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Mapping[str, Any] | None = None) -> None:
         """Compute each layer again in the backward pass instead of keeping what it needs (less memory, more time).
 

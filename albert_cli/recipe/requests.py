@@ -132,7 +132,6 @@ class RunRequest:
         aggregation: one of `AGGREGATIONS`; None takes `first`.
         parameters: further parameters of the task, under their names in Python (`inference.tasks.PARAMETERS`).
         batch_size: tokens that are computed together at most; None takes 4096. A longer line is computed alone.
-        pretty: tables and coloured text for people, in place of JSON.
         quiet: no talk on stderr but warnings and errors.
         debug: the user wants tracebacks.
     """
@@ -157,7 +156,6 @@ class RunRequest:
     aggregation: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int | None = None
-    pretty: bool = False
     quiet: bool = False
     debug: bool = False
 
@@ -188,6 +186,57 @@ class BenchDataOptions:
     max_batches: int = 1000
     megabytes: float = 20.0
     workers: int = 4
+    json: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchTrainOptions:
+    """What `albert bench train` measures.
+
+    Args:
+        workload: name of a preset.
+        size: a released size.
+        layers: layers instead of the size's own; None keeps those.
+        batch_size: sequences instead of the preset's own; None keeps those.
+        precision: fp32, bf16 or fp16.
+        device: where.
+        threads: of the processor; None leaves torch's choice.
+        linear: which product of matrices: auto, default or onednn.
+        attention: how attention is computed: auto, plain, sdpa or varlen.
+        compile: compile the shared layer.
+        recompute: also measure with every layer computed anew in the backward pass.
+        versus: ``transformers`` to measure it, too.
+        peer_attention: its ``attn_implementation``.
+        pad_to_max: also measure it with every sequence padded to the preset's maximum.
+        memory: peak memory instead of speed.
+        rounds: times each side is timed.
+        warmup: steps before.
+        seed: of weights and batch.
+        json: print the result as JSON.
+        quiet: no talk on stderr but warnings and errors.
+        debug: the user wants tracebacks.
+    """
+
+    workload: str
+    size: str = "base"
+    layers: int | None = None
+    batch_size: int | None = None
+    precision: str = "fp32"
+    device: str = "cpu"
+    threads: int | None = None
+    linear: str = "auto"
+    attention: str = "auto"
+    compile: bool = False
+    recompute: bool = False
+    versus: str | None = None
+    peer_attention: str = "sdpa"
+    pad_to_max: bool = False
+    memory: bool = False
+    rounds: int = 3
+    warmup: int = 1
+    seed: int = 42
     json: bool = False
     quiet: bool = False
     debug: bool = False
