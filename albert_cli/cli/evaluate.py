@@ -127,8 +127,14 @@ def predict(
     model: ModelOption = None,
     recipe: RecipeOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where to write; without it, stdout.")
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Where to write, in the form of its name's end (.csv, ...); else stdout."
+        ),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", metavar="", help="Go on where a stopped command left FILE of --out.")
+    ] = False,
     set_: SetOption = None,
     json: JsonOption = False,
     device: DeviceOption = None,
@@ -155,7 +161,7 @@ def predict(
         out=out,
         overrides=set_ or [],
         shortcuts=shortcuts(device=device, precision=precision, nproc=nproc, threads=threads),
-        options=RunOptions(json=json, quiet=quiet, debug=debug),
+        options=RunOptions(resume=resume, json=json, quiet=quiet, debug=debug),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -184,13 +185,16 @@ def run(
         aggregation=aggregation,
         parameters=task_parameters(options),
         batch_size=batch_size,
-        pretty=pretty,
         quiet=quiet,
         debug=debug,
     )
     from albert_cli.inference.run import run as answer
 
-    return answer(request)
+    if not pretty:
+        return answer(request)
+    from albert_cli.report.answers import Pretty
+
+    return answer(request, sink=partial(Pretty, task=checked_task))
 
 
 def check_task(task: str | None, *, command: str = "albert run") -> str:

@@ -6,7 +6,7 @@ Shapes: N questions.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,14 @@ def label_name(number: int, *, letters: bool) -> str | int:
     return chr(ord("A") + number) if letters and number < 26 else number
 
 
-def answer_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The objects of `answer_rows` as tab-separated text with a header: index, id, prediction."""
-    names = [name for name in ("index", "id", "prediction") if rows and name in rows[0]]
-    cells = [names, *([str(row[name]) for name in names] for row in rows)]
-    return "".join("\t".join(" ".join(cell.split()) for cell in line) + "\n" for line in cells)
+def answer_lines(records: Callable[[], Iterable[Mapping[str, Any]]]) -> Iterator[str]:
+    """The objects of `answer_rows` as lines of tab-separated text with a header: index, id, prediction."""
+    names: list[str] | None = None
+    for row in records():
+        if names is None:
+            names = [name for name in ("index", "id", "prediction") if name in row]
+            yield "\t".join(names) + "\n"
+        yield "\t".join(" ".join(str(row[name]).split()) for name in names) + "\n"
 
 
 def leaderboard_column(predictions: np.ndarray) -> str:

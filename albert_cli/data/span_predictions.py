@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,21 @@ def official_files(ids: Sequence[str], texts: Sequence[str], rows: Sequence[RowA
     odds = {name: row.odds for name, row in zip(ids, rows, strict=True) if row.odds is not None}
     if odds:
         files[NULL_ODDS] = odds
-    return {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in files.items()}
+    return {name: _document(content) for name, content in files.items()}
+
+
+def predictions_document(records: Callable[[], Iterable[Mapping[str, Any]]]) -> Iterator[str]:
+    """predictions.json of the JSON Lines' objects."""
+    yield _document({row["id"]: row["prediction"] for row in records()})
+
+
+def odds_document(records: Callable[[], Iterable[Mapping[str, Any]]]) -> Iterator[str]:
+    """null_odds.json of the JSON Lines' objects."""
+    yield _document({row["id"]: row["null_odds"] for row in records() if "null_odds" in row})
+
+
+def _document(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def nbest(row: RowAnswers) -> list[dict[str, Any]]:

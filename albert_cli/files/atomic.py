@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 # Names that begin so are ours, unfinished, and safe to remove while the run's lock is held.
 PARTIAL = ".partial-"
@@ -25,10 +26,27 @@ def write_file(path: Path, content: bytes | str) -> None:
     Raises:
         OSError: the disk would not take it; what stood there before still stands.
     """
+    with new_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Make a file that others see whole or not at all.
+
+    Args:
+        path: where; replaced if it exists.
+
+    Yields:
+        An empty file beside it, to be filled. If filling it fails, it is removed and nothing has changed.
+
+    Raises:
+        OSError: the disk would not take it.
+    """
     partial = _beside(path)
     try:
         with partial.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

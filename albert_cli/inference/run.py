@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -22,6 +22,7 @@ from albert_cli.inference.stream import (
     answer_stream,
     chunks_from_descriptor,
     chunks_from_file,
+    chunks_from_stdin,
     is_regular,
     queries_from_lines,
     split_lines,
@@ -32,13 +33,14 @@ if TYPE_CHECKING:
     from albert_cli.inference.loading import Loaded
 
 
-def run(request: RunRequest, *, warn: Warn | None = None) -> int:
+def run(request: RunRequest, *, sink: Callable[[BinaryIO], Sink] = JsonLines, warn: Warn | None = None) -> int:
     """Answer the inputs of a request on stdout or in its output file.
 
     Everything that can be checked without the model is checked before it is loaded.
 
     Args:
         request: what the command line asked for.
+        sink: makes what writes or shows the answers.
         warn: takes a warning of one line; None writes it to stderr.
 
     Returns:
@@ -58,8 +60,8 @@ def run(request: RunRequest, *, warn: Warn | None = None) -> int:
         if source is None and not request.texts and sys.stdin.isatty() and not _is_complete(request):
             sys.stderr.write("reading lines from the terminal; Ctrl-D ends them\n")
         out = stack.enter_context(_open_output(request))
-        sink = _sink(request, out)
-        num_lines, num_errors = answer_stream(queries, task, sink, batch_tokens=request.batch_size or BATCH_TOKENS)
+        batch_tokens = request.batch_size or BATCH_TOKENS
+        num_lines, num_errors = answer_stream(queries, task, sink(out), batch_tokens=batch_tokens)
     if num_errors:
         raise DataError(
             f"{num_errors:,} of {num_lines:,} inputs have no answer", hint='their "error" in the output says why'
@@ -206,7 +208,7 @@ def _arguments(request: RunRequest) -> tuple[str, ...] | None:
 
 def _read_lines(source: BinaryIO | None, reader: Reader, place: str) -> Iterator[Query | Refusal | Pause]:
     if source is None:
-        chunks: Iterator[bytes | Pause] = chunks_from_descriptor(sys.stdin.fileno())
+        chunks: Iterator[bytes | Pause] = chunks_from_stdin()
     else:  # a named pipe is read as stdin is
         chunks = chunks_from_file(source) if _is_whole(source) else chunks_from_descriptor(source.fileno())
     try:
@@ -217,15 +219,6 @@ def _read_lines(source: BinaryIO | None, reader: Reader, place: str) -> Iterator
 
 def _is_whole(source: BinaryIO) -> bool:
     return isinstance(cast(Any, source), gzip.GzipFile) or is_regular(source)
-
-
-def _sink(request: RunRequest, out: BinaryIO) -> Sink:
-    """What writes the answers: JSON, or what people like to look at."""
-    if not request.pretty:
-        return JsonLines(out)
-    from albert_cli.inference.pretty import Pretty
-
-    return Pretty(out, task=request.task)
 
 
 def _decode_argument(text: str) -> str:

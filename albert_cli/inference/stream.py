@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, Protocol
 
@@ -41,6 +42,16 @@ def chunks_from_descriptor(descriptor: int) -> Iterator[bytes | Pause]:
         if not chunk:
             return
         yield chunk
+
+
+def chunks_from_stdin() -> Iterator[bytes | Pause]:
+    """Read what is piped or typed, as it comes."""
+    try:
+        descriptor = sys.stdin.fileno()
+    except (OSError, ValueError):  # replaced by an object that is no file
+        yield from chunks_from_file(sys.stdin.buffer)
+        return
+    yield from chunks_from_descriptor(descriptor)
 
 
 def chunks_from_file(file: BinaryIO) -> Iterator[bytes]:

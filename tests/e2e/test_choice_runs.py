@@ -71,7 +71,9 @@ def test_predictions_name_their_questions_and_are_scored_without_a_model(run: Pa
     for row, question in zip(rows, asked, strict=True):
         assert row["choice"] == question["choices"][row["prediction"]]
         assert len(row["scores"]) == len(question["choices"])
-    assert [json.loads(line) for line in (run / "predictions/test.jsonl").read_text().splitlines()] == rows
+        assert row["context"] == question["context"], "the input's columns are kept"
+    written = [json.loads(line) for line in (run / "predictions/test.jsonl").read_text().splitlines()]
+    assert written == [{name: row[name] for name in ("index", "id", "prediction", "choice", "scores")} for row in rows]
     saved = done("eval", run, "--predictions", run / "predictions/dev.jsonl", "--json")
     assert saved.result["scores"] == done("eval", run, "--json").result["scores"]
 

@@ -128,8 +128,11 @@ def test_predicting_files_and_lines(finetuned: Path, home: Path, tmp_path: Path)
     test, out = home / "SST-2" / "test.tsv", tmp_path / "test.jsonl"
     result = done("predict", finetuned, test, "--out", out, "--json").result
     assert (result["command"], result["rows"]) == ("predict", 12)
-    assert out.read_text() == (finetuned / "predictions" / "test.jsonl").read_text()
     texts = [line.split("\t")[1] for line in test.read_text().splitlines()[1:]]
+    written = [json.loads(line) for line in (finetuned / "predictions" / "test.jsonl").read_text().splitlines()]
+    beside = [{"sentence": text} for text in texts]  # the input's own columns are kept
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert found == [{**row, **column} for row, column in zip(written, beside, strict=True)]
     lines = [texts[0], json.dumps({"text": texts[1]}), "", *texts[2:]]
     outcome = albert("predict", finetuned, "-", stdin="\n".join(lines) + "\n")
     assert outcome.code == 3

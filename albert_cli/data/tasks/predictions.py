@@ -6,7 +6,7 @@ Official GLUE tasks also have their leaderboard's own files (`data.tasks.glue.wr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +65,19 @@ def write_predictions(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """
     is_table = table_format(path) == ".tsv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, predictions_table(rows) if is_table else "".join(f"{json_line(row)}\n" for row in rows))
+    lines = predictions_lines(lambda: rows) if is_table else (f"{json_line(row)}\n" for row in rows)
+    write_file(path, "".join(lines))
     return path
 
 
-def predictions_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The objects of `prediction_rows` as tab-separated text with a header, without the scores."""
-    names = [name for name in ("index", "id", "prediction") if rows and name in rows[0]]
-    lines = ["\t".join(names), *("\t".join(_cell(row[name]) for name in names) for row in rows)]
-    return "".join(f"{line}\n" for line in lines)
+def predictions_lines(records: Callable[[], Iterable[Mapping[str, Any]]]) -> Iterator[str]:
+    """The objects of `prediction_rows` as lines of tab-separated text with a header, without the scores."""
+    names: list[str] | None = None
+    for row in records():
+        if names is None:
+            names = [name for name in ("index", "id", "prediction") if name in row]
+            yield "\t".join(names) + "\n"
+        yield "\t".join(_cell(row[name]) for name in names) + "\n"
 
 
 def read_predictions(path: Path, dataset: Any, *, spec: TaskSpec, label_names: Sequence[str]) -> np.ndarray:

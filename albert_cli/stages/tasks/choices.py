@@ -6,7 +6,7 @@ Shapes: N questions, C choices of a question.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import numpy as np
 from albert_cli.data import choice_features
 from albert_cli.data.choice_features import ChoiceExamples, encode_choices
 from albert_cli.data.choice_predictions import (
+    answer_lines,
     answer_rows,
-    answer_table,
     label_name,
     leaderboard_column,
     read_answers,
@@ -35,7 +35,7 @@ from albert_cli.models.heads import AlbertForMultipleChoice
 from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.card import Score
 from albert_cli.stages.tasks.facts import Comparison, Facts, word_counts
-from albert_cli.stages.tasks.protocol import Answers, Baseline, Mistake
+from albert_cli.stages.tasks.protocol import Answers, Baseline, Form, Mistake
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.evaluation import Evaluation
 from albert_cli.training.objectives import Objective
@@ -214,11 +214,15 @@ class ChoiceTask:
         if split in self.test_splits and self.name in ("swag", "hellaswag"):
             write_file(folder / f"{split}.csv", leaderboard_column(answers.predictions))
 
-    def official(self, split: str, answers: ChoiceAnswers, suffix: str) -> str | None:
+    def official(self, suffix: str) -> Form | None:
         """The leaderboard's column for .csv of SWAG and HellaSwag, a table for .tsv; RACE has no form of its own."""
         if suffix == ".csv" and self.name in ("swag", "hellaswag"):
-            return leaderboard_column(answers.predictions)
-        return answer_table(self.records(split, answers)) if suffix == ".tsv" else None
+            return lambda records: (f"{row['prediction']}\n" for row in records())
+        return answer_lines if suffix == ".tsv" else None
+
+    def part(self, split: str, rows: Any, *, first: int) -> ChoiceTask:
+        """Some questions of a split; they know their numbers."""
+        return ChoiceTask(self.name, replace(self.data, splits={split: rows}), self.settings)
 
     def saved_answers(self, split: str, path: Path) -> ChoiceAnswers:
         """Read answers that we or a leaderboard's form wrote."""

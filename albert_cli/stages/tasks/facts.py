@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from albert_cli.stages.tasks.protocol import Baseline
+from albert_cli.stages.tasks.protocol import Baseline, Form
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ class Explained(Protocol):
 class Accompanied(Protocol):
     """A task whose official predictions are more than one file."""
 
-    def beside(self, split: str, answers: Any, name: str) -> Mapping[str, str]:
-        """Names and contents of the files that go beside the official one of the given name."""
+    def beside(self, name: str) -> Mapping[str, Form]:
+        """Names of the files that go beside the official one of the given name, and how records become them."""
         ...
 
 

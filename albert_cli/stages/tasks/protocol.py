@@ -13,7 +13,7 @@ Shapes: N rows of a split.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -72,6 +72,16 @@ class Mistake:
     said: str
     truth: str
     text: str
+
+
+Records = Callable[[], Iterable[Mapping[str, Any]]]
+"""Records of a split, from the first, each time they are asked for."""
+
+Form = Callable[[Records], Iterator[str]]
+"""How records become the text of a file."""
+
+GENERAL_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".parquet")
+"""Ends of names that mean the same for every task, but where one has an official file of that name."""
 
 
 class Task(Protocol):
@@ -168,8 +178,12 @@ class Task(Protocol):
         """Write ``<split>.jsonl`` with the records, and the official files of the split beside it."""
         ...
 
-    def official(self, split: str, answers: Any, suffix: str) -> str | None:
-        """Text of the task's official file for a file name ending in ``suffix``; None: JSON Lines of the records."""
+    def official(self, suffix: str) -> Form | None:
+        """How `records` become the task's own file with a name ending in ``suffix``; None: it has none of that name."""
+        ...
+
+    def part(self, split: str, rows: Any, *, first: int) -> Task:
+        """The same task with some neighbouring rows of a split alone, of which the first has this number."""
         ...
 
     def saved_answers(self, split: str, path: Path) -> Any:

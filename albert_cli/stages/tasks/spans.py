@@ -6,18 +6,17 @@ Shapes: N questions, W windows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from albert_cli.data import span_contexts, span_features, span_places, span_windows
+from albert_cli.data import span_contexts, span_features, span_places, span_predictions, span_windows
 from albert_cli.data.examples import Examples
 from albert_cli.data.feature_cache import FeatureCache, kept_features
 from albert_cli.data.span_decoding import Candidate, RowAnswers, decode_beam, decode_plain
 from albert_cli.data.span_features import SpanExamples, encode_spans
-from albert_cli.data.span_predictions import PREDICTIONS, answer_record, odds_name, official_files, read_saved
 from albert_cli.data.squad_tables import build_span_dataset
 from albert_cli.data.tasks.squad import SpanData, load_span_file, load_span_records, load_spans
 from albert_cli.errors import DataError, ModelError
@@ -31,7 +30,7 @@ from albert_cli.models.heads import AlbertForQuestionAnswering, AlbertForQuestio
 from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.card import Score
 from albert_cli.stages.tasks.facts import Comparison, Facts, word_counts
-from albert_cli.stages.tasks.protocol import Answers, Baseline, Mistake
+from albert_cli.stages.tasks.protocol import GENERAL_SUFFIXES, Answers, Baseline, Form, Mistake
 from albert_cli.stages.tasks.span_settings import THRESHOLD, SpanSettings, span_settings
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.evaluation import Evaluation
@@ -64,16 +63,18 @@ class SpanTask:
         data: the questions.
         settings: how they are asked and answered.
         threads: that encoding may take; None means every core.
+        first: number of the first question.
     """
 
     smaller_is_better: frozenset[str] = frozenset()
     best_metric = "f1"
     cache: FeatureCache | None = None
 
-    def __init__(self, data: SpanData, settings: SpanSettings, *, threads: int | None = None) -> None:
+    def __init__(self, data: SpanData, settings: SpanSettings, *, threads: int | None = None, first: int = 0) -> None:
         self.data = data
         self.threads = threads
         self.settings = settings
+        self._first = first
         self._threshold = settings.threshold
         self._golds: dict[str, list[list[str]]] = {}
 
@@ -259,17 +260,15 @@ class SpanTask:
     def records(self, split: str, answers: SpanAnswers) -> list[dict[str, Any]]:
         """``prediction``, its place in the text and its ``score``; ``null_odds`` where there may be no answer."""
         ids, texts = self._column(split, "id"), self._texts(split, answers)
-        rows = zip(ids, answers.rows, texts, strict=True)
-        return [
-            {"index": number, "id": name, **answer_record(row, text)} for number, (name, row, text) in enumerate(rows)
-        ]
+        rows = enumerate(zip(ids, answers.rows, texts, strict=True), self._first)
+        return [{"index": n, "id": name, **span_predictions.answer_record(row, text)} for n, (name, row, text) in rows]
 
     def official_files(self, split: str, answers: SpanAnswers) -> dict[str, str]:
         """Contents of predictions.json, nbest_predictions.json and, for v2.0, null_odds.json by name."""
         rows = answers.rows
         if not self.settings.may_be_unanswered:
             rows = [RowAnswers(row.candidates) for row in rows]
-        return official_files(self._column(split, "id"), self._texts(split, answers), rows)
+        return span_predictions.official_files(self._column(split, "id"), self._texts(split, answers), rows)
 
     def write(self, folder: Path, split: str, answers: SpanAnswers) -> None:
         """Write ``<split>.jsonl``, and the official files into a folder of the split beside it."""
@@ -279,20 +278,23 @@ class SpanTask:
         for name, text in self.official_files(split, answers).items():
             write_file(folder / split / name, text)
 
-    def official(self, split: str, answers: SpanAnswers, suffix: str) -> str | None:
-        """The official predictions.json, unless JSON Lines are asked for."""
-        return None if suffix in (".jsonl", ".ndjson") else self.official_files(split, answers)[PREDICTIONS]
+    def official(self, suffix: str) -> Form | None:
+        """The official predictions.json, unless the name says something else."""
+        return None if suffix in GENERAL_SUFFIXES else span_predictions.predictions_document
 
-    def beside(self, split: str, answers: SpanAnswers, name: str) -> dict[str, str]:
-        """Contents, by name, of the files that the official scripts want beside a file of predictions: the odds."""
-        if Path(name).suffix.lower() in (".jsonl", ".ndjson"):
-            return {}
-        files = self.official_files(split, answers)
-        return {odds_name(name): text for kind, text in files.items() if kind == odds_name(PREDICTIONS)}
+    def beside(self, name: str) -> dict[str, Form]:
+        """What the official scripts want beside a file of predictions: the odds of "no answer"."""
+        has_odds = self.settings.may_be_unanswered and self.official(Path(name).suffix.lower()) is not None
+        return {span_predictions.odds_name(name): span_predictions.odds_document} if has_odds else {}
+
+    def part(self, split: str, rows: Any, *, first: int) -> SpanTask:
+        """Some questions of a split."""
+        part = replace(self.data, splits={split: rows})
+        return SpanTask(part, self.settings, threads=self.threads, first=first)
 
     def saved_answers(self, split: str, path: Path) -> SpanAnswers:
         """Read predictions.json, with null_odds.json beside it if it is there, or our JSON Lines."""
-        saved = read_saved(path, self._column(split, "id"))
+        saved = span_predictions.read_saved(path, self._column(split, "id"))
         odds = saved.odds or (None,) * len(saved.texts)
         rows = [
             RowAnswers((Candidate(text, 0, 0, 0.0, 0.0),), odds=odd)

@@ -5,12 +5,13 @@ Shapes: W words of a split, C tags.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from albert_cli.data.conll_files import read_conll
+from albert_cli.data.conll_files import conll_text, read_conll
 from albert_cli.data.readers_json import read_jsonl
 from albert_cli.errors import DataError
 from albert_cli.files.text import safe_line
@@ -39,6 +40,12 @@ def word_baseline(
     best = counts.argmax(axis=1)
     said = [best[numbers.get(word, -1)] for sentence in words for word in sentence]
     return np.asarray(said, dtype=np.int64), int(best[-1])
+
+
+def column_file(records: Callable[[], Iterable[Mapping[str, Any]]]) -> Iterator[str]:
+    """A column file of words and predicted tags from the objects of the JSON Lines."""
+    sentences = [(row["tokens"], row["prediction"]) for row in records()]
+    yield conll_text([words for words, _ in sentences], [tags for _, tags in sentences])
 
 
 def read_saved_tags(path: Path, words: Sequence[Sequence[str]], table: TagTable) -> np.ndarray:

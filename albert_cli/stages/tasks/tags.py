@@ -6,7 +6,7 @@ Shapes: W words of a split, S sentences, C tags.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ from albert_cli.models.heads import AlbertForTokenClassification
 from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.card import Score
 from albert_cli.stages.tasks.facts import Classes, Comparison, Facts
-from albert_cli.stages.tasks.protocol import Answers, Baseline, Mistake, labels_of
-from albert_cli.stages.tasks.tag_answers import read_saved_tags, word_baseline
+from albert_cli.stages.tasks.protocol import GENERAL_SUFFIXES, Answers, Baseline, Form, Mistake, labels_of
+from albert_cli.stages.tasks.tag_answers import column_file, read_saved_tags, word_baseline
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.evaluation import Evaluation
 from albert_cli.training.objectives import Objective
@@ -79,17 +79,19 @@ class TagTask:
         data: the sentences.
         max_length: most tokens of a window.
         overlap: tokens that windows of a long sentence share.
+        first: number of the first sentence.
     """
 
     model_class = AlbertForTokenClassification
     smaller_is_better: frozenset[str] = frozenset()
     cache: FeatureCache | None = None
 
-    def __init__(self, name: str, data: TagData, *, max_length: int, overlap: int) -> None:
+    def __init__(self, name: str, data: TagData, *, max_length: int, overlap: int, first: int = 0) -> None:
         self.name = name
         self.data = data
         self.max_length = max_length
         self.overlap = overlap
+        self._first = first
         self._known: dict[str, _Sentences] = {}
 
     @property
@@ -227,7 +229,8 @@ class TagTask:
         records: list[dict[str, Any]] = []
         for number, words in enumerate(known.words):
             begin = int(offsets[number])
-            record: dict[str, Any] = {"index": number} if ids is None else {"index": number, "id": ids[number]}
+            record: dict[str, Any] = {"index": self._first + number}
+            record |= {} if ids is None else {"id": ids[number]}
             record["tokens"] = words
             record["prediction"] = self._spoken(answers.predictions[begin : offsets[number + 1]])
             if not self._has_no_spans:
@@ -261,11 +264,14 @@ class TagTask:
             columns.insert(0, self._by_sentence(split, known.tags))
         write_file(folder / f"{split}.conll", conll_text(known.words, *columns))
 
-    def official(self, split: str, answers: TagAnswers, suffix: str) -> str | None:
-        """A column file of words and predicted tags; JSON Lines where the name ends so."""
-        if suffix in (".jsonl", ".ndjson", ".json"):
-            return None
-        return conll_text(self._split(split).words, self._by_sentence(split, answers.predictions))
+    def official(self, suffix: str) -> Form | None:
+        """A column file of words and predicted tags, unless the name says something else."""
+        return None if suffix in (*GENERAL_SUFFIXES, ".json") else column_file
+
+    def part(self, split: str, rows: Any, *, first: int) -> TagTask:
+        """Some sentences of a split."""
+        data, how = replace(self.data, splits={split: rows}), {"max_length": self.max_length, "overlap": self.overlap}
+        return TagTask(self.name, data, **how, first=first)
 
     def saved_answers(self, split: str, path: Path) -> TagAnswers:
         """Read our JSON Lines, or a column file whose last column is predicted."""

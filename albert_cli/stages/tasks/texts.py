@@ -5,8 +5,8 @@ Shapes: N rows, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from albert_cli.data.tasks.glue import write_submission
 from albert_cli.data.tasks.load import TaskData, load_records, load_rows, load_task
 from albert_cli.data.tasks.predictions import (
     prediction_rows,
-    predictions_table,
+    predictions_lines,
     read_class_scores,
     read_predictions,
     references,
@@ -37,7 +37,15 @@ from albert_cli.models.heads import AlbertForSequenceClassification
 from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.card import Score
 from albert_cli.stages.tasks.facts import Comparison, Facts
-from albert_cli.stages.tasks.protocol import Answers, Baseline, Mistake, labels_of
+from albert_cli.stages.tasks.protocol import (
+    GENERAL_SUFFIXES,
+    Answers,
+    Baseline,
+    Form,
+    Mistake,
+    Records,
+    labels_of,
+)
 from albert_cli.stages.tasks.text_facts import logits_of, text_facts, word_baseline
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.evaluation import Evaluation
@@ -218,11 +226,16 @@ class TextTask:
         if split in self.spec.submission_files:
             write_submission(self.spec, self.splits[split][:]["idx"], answers.predictions, folder, split=split)
 
-    def official(self, split: str, answers: TextAnswers, suffix: str) -> str | None:
-        """The benchmark's table for a GLUE task, and for own tasks where the name ends in .tsv."""
-        if self.spec.is_official and suffix != ".jsonl":
-            return official_text(self.records(split, answers))
-        return predictions_table(self.records(split, answers)) if suffix == ".tsv" else None
+    def official(self, suffix: str) -> Form | None:
+        """The benchmark's table for a GLUE task, unless the name says something else; else a table for .tsv."""
+        if self.spec.is_official and suffix not in GENERAL_SUFFIXES:
+            return official_lines
+        return predictions_lines if suffix == ".tsv" else None
+
+    def part(self, split: str, rows: Any, *, first: int) -> TextTask:
+        """Some rows of a split; they know their numbers."""
+        data = replace(self.data, splits={split: rows})
+        return TextTask(data, max_length=self.max_length, threads=self.threads)
 
     def saved_answers(self, split: str, path: Path) -> TextAnswers:
         """Read predictions that we or the leaderboard's form wrote."""
@@ -351,13 +364,12 @@ def row_losses(spec: TaskSpec, answers: TextAnswers, labels: np.ndarray) -> np.n
     return np.asarray(np.log(np.exp(shifted).sum(axis=-1)) - shifted[np.arange(len(labels)), labels])
 
 
-def official_text(rows: Sequence[Mapping[str, Any]]) -> str:
+def official_lines(records: Records) -> Iterator[str]:
     """What the benchmark takes: ``index<TAB>prediction`` with a header; scores with three decimals."""
-    lines = ["index\tprediction"]
-    for row in rows:
+    yield "index\tprediction\n"
+    for row in records():
         said = row["prediction"]
-        lines.append(f"{int(row['index'])}\t{said:.3f}" if isinstance(said, float) else f"{int(row['index'])}\t{said}")
-    return "\n".join(lines) + "\n"
+        yield f"{int(row['index'])}\t{f'{said:.3f}' if isinstance(said, float) else said}\n"
 
 
 def _differ(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from albert_cli.data.choice_predictions import answer_rows, answer_table, leaderboard_column, read_answers
+from albert_cli.data.choice_predictions import answer_lines, answer_rows, leaderboard_column, read_answers
 from albert_cli.data.questions import Question, question_dataset
 from albert_cli.errors import DataError
 
@@ -36,7 +36,7 @@ def test_what_is_written():
         "prediction": 1,
         "choice": "y",
     }
-    assert answer_table(rows) == "index\tid\tprediction\n0\ta#0\tC\n1\ta#1\tB\n2\tb#0\tA\n"
+    assert "".join(answer_lines(lambda: rows)) == "index\tid\tprediction\n0\ta#0\tC\n1\ta#1\tB\n2\tb#0\tA\n"
     assert leaderboard_column(SAID) == "2\n1\n0\n"
 
 
@@ -46,7 +46,7 @@ def test_what_was_written_is_read_back_in_any_order(letters, tmp_path):
     said, scores = read_answers(written(tmp_path / "a.jsonl", reversed(rows)), ROWS)
     assert said.tolist() == SAID.tolist()
     assert [row.tolist() for row in scores] == [row.tolist() for row in SCORES]
-    (tmp_path / "a.tsv").write_text(answer_table(rows))
+    (tmp_path / "a.tsv").write_text("".join(answer_lines(lambda: rows)))
     assert read_answers(tmp_path / "a.tsv", ROWS)[0].tolist() == SAID.tolist()
     by_id = [{"id": row["id"], "prediction": row["choice"]} for row in rows]
     said, scores = read_answers(written(tmp_path / "b.jsonl", by_id), ROWS)

@@ -80,14 +80,15 @@ def test_files(tmp_path: Path):
     assert [line["prediction"] for line in lines] == ["D", "A", "A"]
     assert [line["choice"] for line in lines] == ["z", "w", "u"]
     assert all(sum(line["scores"]) == pytest.approx(1, abs=1e-5) for line in lines)
-    assert of.official("dev", said, ".jsonl") is None
-    assert of.official("dev", said, ".tsv").startswith("index\tid\tprediction\n0\thigh1.txt#0\tD\n")
+    assert of.official(".jsonl") is of.official("") is None
+    assert "".join(of.official(".tsv")(lambda: lines)).startswith("index\tid\tprediction\n0\thigh1.txt#0\tD\n")
     again = of.saved_answers("dev", tmp_path / "dev.jsonl")
     assert of.scores("dev", again) == of.scores("dev", said)
     assert [one.row for one in of.worst("dev", again, 5)] == [one.row for one in of.worst("dev", said, 5)] == [1]
     swag = task("swag", dev=ROWS, test=ROWS)
     swag.write(tmp_path, "test", said)
-    assert (tmp_path / "test.csv").read_text() == swag.official("test", said, ".csv") == "3\n0\n0\n"
+    column = "".join(swag.official(".csv")(lambda: swag.records("test", said)))
+    assert (tmp_path / "test.csv").read_text() == column == "3\n0\n0\n"
 
 
 def test_a_mistake_is_told_with_both_answers():

@@ -148,10 +148,16 @@ def test_files_that_were_written_score_the_same(data: Path, tmp_path: Path) -> N
         assert squad2(data).scores("dev", saved) == expected
     predictions = json.loads((tmp_path / "out/dev/predictions.json").read_text())
     assert predictions == {"q1": "Paris", "q2": "tea", "q3": "", "q4": "tea"}
-    assert task.official("test_split_of_none", answers, ".jsonl") is None
-    assert json.loads(task.official("dev", answers, ".json") or "") == predictions
-    assert set(task.beside("dev", answers, "mine.json")) == {"mine_null_odds.json"}
-    assert task.beside("dev", answers, "mine.jsonl") == {}
+    assert task.official(".jsonl") is None
+    document, beside = task.official(".json"), task.beside("mine.json")
+    assert document is not None
+    assert (
+        "".join(document(lambda: task.records("dev", answers))) == (tmp_path / "out/dev/predictions.json").read_text()
+    )
+    assert list(beside) == ["mine_null_odds.json"]
+    odds = "".join(beside["mine_null_odds.json"](lambda: task.records("dev", answers)))
+    assert odds == (tmp_path / "out/dev/null_odds.json").read_text()
+    assert task.beside("mine.jsonl") == {}
     record = json.loads((tmp_path / "out/dev.jsonl").read_text().splitlines()[0])
     assert CONTEXT[record["start"] : record["end"]] == record["prediction"] == "Paris"
     assert (record["index"], record["id"], record["null_odds"]) == (0, "q1", -2.0)

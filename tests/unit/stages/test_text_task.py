@@ -11,7 +11,7 @@ from datasets import Dataset
 
 from albert_cli.data.tasks.catalogue import find_task
 from albert_cli.data.tasks.load import TaskData
-from albert_cli.stages.tasks.texts import TextAnswers, TextTask, class_scores, decide, official_text
+from albert_cli.stages.tasks.texts import TextAnswers, TextTask, class_scores, decide, official_lines
 
 
 def test_class_scores_are_probabilities() -> None:
@@ -39,8 +39,9 @@ def test_decisions() -> None:
 
 def test_the_official_text_has_three_decimals_for_scores_and_names_for_classes() -> None:
     rows = [{"index": 0, "prediction": 2.34567}, {"index": 1, "prediction": -0.0004}]
-    assert official_text(rows) == "index\tprediction\n0\t2.346\n1\t-0.000\n"
-    assert official_text([{"index": "7", "prediction": "entailment"}]) == "index\tprediction\n7\tentailment\n"
+    assert "".join(official_lines(lambda: rows)) == "index\tprediction\n0\t2.346\n1\t-0.000\n"
+    one = [{"index": "7", "prediction": "entailment"}]
+    assert "".join(official_lines(lambda: one)) == "index\tprediction\n7\tentailment\n"
 
 
 def test_a_test_split_gets_the_leaderboards_file_and_a_dev_split_does_not(tmp_path: Path) -> None:

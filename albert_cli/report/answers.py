@@ -9,15 +9,14 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
-
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from albert_cli.files.text import safe_line, safe_text
-from albert_cli.inference.queries import Answer, Query, Refusal
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
 
 _BAR_WIDTH = 24
 _FULL, _PARTS = "█", " ▏▎▍▌▋▊▉"
@@ -29,7 +28,7 @@ _NAMES = ("token_str", "label", "choice", "sequence")
 
 
 class Pretty:
-    """A sink of answers for people (`stream.Sink`).
+    """Shows what `albert run` was asked and what it answers, one after another.
 
     Args:
         out: takes UTF-8.
@@ -40,11 +39,22 @@ class Pretty:
         self._out = out
         self._task = task
         self._styles: dict[str, str] = {}
+        from rich.console import Console
+
         self._page = _Page(is_terminal=out.isatty())
         self._console = Console(file=self._page, markup=False, emoji=False, highlight=False)
 
-    def take(self, index: int, query: Query | Refusal, answer: Answer) -> None:
-        """Show one answer below its input."""
+    def take(self, index: int, query: Any, answer: Mapping[str, Any]) -> None:
+        """Show one answer below its input.
+
+        Args:
+            index: number of the input.
+            query: has the input's ``text`` and ``pair``, or neither where it could not be read.
+            answer: what `albert run` would write as JSON.
+        """
+        from rich.padding import Padding
+        from rich.text import Text
+
         self._console.print(Text(f"[{index}]", style="dim"), *self._asked(query, answer))
         for part in self._said(query, answer):
             self._console.print(Padding(part, (0, 0, 0, 4)))
@@ -56,18 +66,22 @@ class Pretty:
         """Hand on what is held."""
         self._out.flush()
 
-    def _asked(self, query: Query | Refusal, answer: Answer) -> list[Text]:
+    def _asked(self, query: Any, answer: Mapping[str, Any]) -> list[Text]:
         """What stands beside the number: the text, where the answer does not show it anyway."""
+        from rich.text import Text
+
         is_shown = self._task == "token-classification" and "error" not in answer
-        if isinstance(query, Refusal) or is_shown:
+        if not hasattr(query, "text") or is_shown:
             return []
         text = Text(_short(query.text))
         if query.pair and self._task != "question-answering":
             text.append("  |  ", style="dim").append(_short(query.pair))
         return [text]
 
-    def _said(self, query: Query | Refusal, answer: Answer) -> Iterator[RenderableType]:
-        if "error" in answer or isinstance(query, Refusal):
+    def _said(self, query: Any, answer: Mapping[str, Any]) -> Iterator[RenderableType]:
+        from rich.text import Text
+
+        if "error" in answer:
             yield Text(f"error: {safe_line(str(answer.get('error')))}", style="bold red")
         elif "vector" in answer or "vectors" in answer:
             yield _numbers(answer)
@@ -83,6 +97,8 @@ class Pretty:
 
     def _marked(self, text: str, found: Sequence[Mapping[str, Any]]) -> Text:
         """A text with its names in colours, each with its kind behind it."""
+        from rich.text import Text
+
         shown, place = Text(), 0
         for one in found:
             kind = str(one.get("entity_group", one.get("entity")))
@@ -95,13 +111,15 @@ class Pretty:
 
     def _found(self, context: str, found: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
         """Answers with their scores, and the best of them where it stands."""
+        from rich.text import Text
+
         yield _bars([(str(one["answer"]) or "(no answer)", one["score"]) for one in found])
         best = next((one for one in found if one["answer"]), None)
         if best is None:
             return
         start, end = int(best["start"]), int(best["end"])
         first, last = max(0, start - _AROUND), min(len(context), end + _AROUND)
-        shown = Text("... " if first else "", style="").append(safe_text(context[first:start]))
+        shown = Text("... " if first else "").append(safe_text(context[first:start]))
         shown.append(safe_text(context[start:end]), style="bold reverse")
         yield shown.append(safe_text(context[end:last])).append(" ..." if last < len(context) else "")
 
@@ -127,6 +145,9 @@ class _Page(io.StringIO):
 
 def _candidates(results: Sequence[Any]) -> Iterator[RenderableType]:
     """One table, or one for each of several masks."""
+    from rich.console import Group
+    from rich.text import Text
+
     if results and isinstance(results[0], list):
         for number, words in enumerate(results):
             yield Group(Text(f"mask {number + 1}", style="dim"), _bars(_named(words)))
@@ -140,6 +161,9 @@ def _named(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
 
 def _bars(rows: Sequence[tuple[str, float]]) -> Table:
     """Names with their scores, drawn where they are shares of one."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", no_wrap=True)
     table.add_column(width=_BAR_WIDTH, no_wrap=True)
@@ -158,8 +182,10 @@ def _bar(share: float) -> str:
     return _FULL * whole + (_PARTS[rest] if rest else "")
 
 
-def _numbers(answer: Answer) -> Text:
+def _numbers(answer: Mapping[str, Any]) -> Text:
     """Size and beginning of a vector, or of the first of several."""
+    from rich.text import Text
+
     vectors = answer.get("vectors", [answer.get("vector")])
     first = vectors[0] if vectors else []
     length = math.sqrt(sum(number * number for number in first))
