@@ -126,6 +126,9 @@ def test_cutting_takes_from_the_asked_side(either: AlbertTokenizer, own: AlbertT
             whole[:kept] if side == "right" else whole[len(whole) - kept :]
         )
     first = either.encode(TEXTS[0], add_special_tokens=False)
+    both = own(TEXTS[0], TEXTS[2], truncation=True, max_length=9).input_ids  # three of each are left
+    parts = (first[:3], whole[:3]) if side == "right" else (first[-3:], whole[-3:])
+    assert both == either.build_inputs_with_special_tokens(*parts)
     for strategy, kept_whole in (("only_first", whole), ("only_second", first)):
         ids = own(TEXTS[0], TEXTS[2], truncation=strategy, max_length=len(first) + len(whole) + 1).input_ids
         assert len(ids) == len(first) + len(whole) + 1
