@@ -11,7 +11,7 @@ import pytest
 
 from albert_cli import __version__
 
-COMMANDS = ["train-tokenizer", "pretrain", "finetune", "eval", "predict", "run", "recipe", "data", "env"]
+COMMANDS = ["train-tokenizer", "pretrain", "finetune", "eval", "predict", "run", "serve", "recipe", "data", "env"]
 
 
 def test_bare_albert_shows_the_help(albert: Any) -> None:

@@ -28,6 +28,7 @@ def test_the_wheel_holds_recipes_and_types(wheel: Path) -> None:
     assert wheel.name == f"albert_cli-{__version__}-py3-none-any.whl"
     held = set(zipfile.ZipFile(wheel).namelist())
     assert "albert_cli/py.typed" in held
+    assert "albert_cli/stages/serve/page.html" in held
     assert {f"albert_cli/shipped_recipes/{name}.yaml" for name in shipped_names()} <= held
     assert not any(name.startswith(("tests/", "recipes/")) for name in held)
 

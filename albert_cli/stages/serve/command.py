@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from albert_cli.errors import AlbertError, Interrupted, UsageError
+from albert_cli.errors import Interrupted
 from albert_cli.files.hub import resolve_model
 from albert_cli.inference.device import Compute
 from albert_cli.inference.loading import Loaded
@@ -90,6 +90,7 @@ def make_service(
 
     Raises:
         UsageError: options that mean nothing to the task.
+        ModelError: a model that cannot do what they ask.
     """
     own = parameters_of(request)
     meters = Meters()
@@ -99,7 +100,8 @@ def make_service(
         task = make_task(request.task, loaded, compute, parameters, warn=talk.warn)
         return Variant(task, measure_for(request.task, loaded, parameters))
 
-    service = Service(
+    make({})  # what cannot be is said now, and not to the first who asks
+    return Service(
         task=request.task,
         model=_shown_name(request.model),
         labels=_labels(loaded, request.task),
@@ -110,11 +112,6 @@ def make_service(
         hosts=hosts,
         on_defect=functools.partial(_say_failure, talk),
     )
-    try:
-        service.variant({})
-    except AlbertError as error:
-        raise UsageError(error.message, hint=error.hint) from error
-    return service
 
 
 def _limits(limits: ServeLimits, talk: Talk) -> ServeLimits:

@@ -8,6 +8,7 @@ that comes from a page must come from ours (``Origin``).
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from albert_cli.files.text import json_line, safe_line
 from albert_cli.stages.serve.meters import Meters
 from albert_cli.stages.serve.refusals import Refused
 
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[\w.-]+))(?::[0-9]*)?", re.ASCII)
 _GONE = 499  # of a request whose client left; nobody sees it but the metrics
 
 HEADERS = {
@@ -100,10 +102,10 @@ def is_known_host(header: str, known: Collection[str]) -> bool:
 
     A loopback address does whichever it is: a name can be made to point anywhere, an address cannot.
     """
-    try:
-        name = (urlsplit(f"//{header}").hostname or "").rstrip(".")
-    except ValueError:
+    found = _HOST.fullmatch(header)
+    if found is None:
         return False
+    name = (found["address"] or found["name"]).lower().rstrip(".")
     if name in known:
         return True
     try:

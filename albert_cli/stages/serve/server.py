@@ -21,6 +21,7 @@ from albert_cli.stages.serve.protocol import SPARE_CONNECTIONS, PatientProtocol
 
 _KEEP_ALIVE_SECONDS = 5
 _BACKLOG = 2048
+_HEADING_BYTES = 32 * 1024
 _OTHER_FILES = 192  # descriptors for everything that is no connection
 
 
@@ -115,6 +116,7 @@ def make_server(service: Service, on_ready: Callable[[], None]) -> Server:
         proxy_headers=False,
         server_header=False,
         backlog=_BACKLOG,
+        h11_max_incomplete_event_size=_HEADING_BYTES,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_patience(service.limits),
     )
