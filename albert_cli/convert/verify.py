@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from albert_cli.convert.config_findings import Finding
 from albert_cli.convert.content import Content, LeftOut
+from albert_cli.convert.tokenizer_files import TokenizerReport
 from albert_cli.errors import ModelError
 from albert_cli.models.heads import MODEL_CLASSES
 from albert_cli.models.pretrained import model_from_state
@@ -59,6 +61,8 @@ class Report:
         left_out_of_source: tensors of the source that no model holds.
         left_out_of_target: weights that the target's format does not need.
         notes: what a user should know.
+        config: what is odd in the source's configuration.
+        tokenizer: what became of the tokenizer; None: there was none.
     """
 
     source: str
@@ -72,6 +76,8 @@ class Report:
     left_out_of_source: list[LeftOut]
     left_out_of_target: list[LeftOut]
     notes: list[str] = field(default_factory=list)
+    config: list[Finding] = field(default_factory=list)
+    tokenizer: TokenizerReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for ``--json``."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 from torch import Tensor
 
+from albert_cli.convert import tf1
 from albert_cli.convert.cells import refusal
+from albert_cli.convert.config_findings import Facts, Finding, file_values, look
 from albert_cli.convert.content import Content, LeftOut
 from albert_cli.convert.formats import FORMATS, read_checkpoint, recognise
+from albert_cli.convert.tokenizer_files import TokenizerReport, find_tokenizer, send
 from albert_cli.convert.verify import (
     Report,
     TensorLine,
@@ -26,14 +31,13 @@ from albert_cli.errors import ModelError, UsageError
 from albert_cli.files.atomic import new_directory
 from albert_cli.files.hub import resolve_model
 from albert_cli.files.text import safe_line
+from albert_cli.models.config import CONFIG_FILE
 from albert_cli.recipe.requests import ConvertRequest
 from albert_cli.report.console import Talk, result_json, result_text
 from albert_cli.report.tables import Table
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 ONNX_LIMIT = 1e-4
-ORIGINAL_MODEL_FILE = "30k-clean.model"
-TOKENIZER_FILES = ("spiece.model", ORIGINAL_MODEL_FILE, "tokenizer.json")
 
 
 def run(request: ConvertRequest) -> int:
@@ -56,52 +60,80 @@ def run(request: ConvertRequest) -> int:
     return 0
 
 
+@dataclass
+class _Job:
+    """A conversion under way: what was read, and what was asked for."""
+
+    request: ConvertRequest
+    source: Path
+    from_: str
+    content: Content
+    tokenizer: AlbertTokenizer | None
+    findings: list[Finding]
+
+
 def convert(request: ConvertRequest) -> Report:
     """Do the work of `run`."""
-    source, target = resolve_model(request.source), Path(request.target)
+    target = Path(request.target)
     _check_target(target, overwrite=request.overwrite)
-    content, from_ = _read(source, request)
-    if (reason := refusal(content, request.to)) is not None:
-        raise ModelError(f"{content.head} cannot be written as {request.to}: {reason}", hint="albert convert --help")
+    job = _read(request)
     if request.to == "onnx":
-        return _to_onnx(content, source, target, from_, request)
-    before, seen = outputs(content, place=source), marks(content)
+        return _to_onnx(job, target)
+    content = job.content
+    before, seen = outputs(content, place=job.source), marks(content)
     with new_directory(target) as folder:
         left_out = FORMATS[request.to].write(content, folder)
-        _send_tokenizer(source, folder, content, request)
+        tokenizer = _send_tokenizer(job, folder)
         content.state.clear()  # two copies of a large model are one too many
         again = read_checkpoint(folder, request.to, head=content.head)
         lines = compare(seen, again, left_out=left_out)
         difference = largest_difference(before, outputs(again, place=folder))
-    return _report(content, source, from_, request, tensors=lines, difference=difference, left_out=left_out)
+    return _report(job, tokenizer, tensors=lines, difference=difference, left_out=left_out)
+
+
+def _read(request: ConvertRequest) -> _Job:
+    """Read the source; refuse what the target cannot hold; look at its configuration."""
+    source = resolve_model(request.source)
+    from_ = recognise(source) if request.from_ == "auto" else request.from_
+    content = read_checkpoint(source, from_, head=request.head)
+    if request.hidden_act is not None:
+        content.config = content.config.changed(hidden_act=request.hidden_act)
+    check_complete(content, place=source)
+    if (reason := refusal(content, request.to)) is not None:
+        raise ModelError(f"{content.head} cannot be written as {request.to}: {reason}", hint="albert convert --help")
+    tokenizer = find_tokenizer(source, request.tokenizer)
+    values = file_values(source, tf1.CONFIG_FILE if from_ == "tf1" else CONFIG_FILE)
+    facts = Facts(values, content.config, from_, request.to, content.head, tokenizer)
+    findings, content.config = look(facts)
+    return _Job(request, source, from_, content, tokenizer, findings)
 
 
 def _report(
-    content: Content,
-    source: Path,
-    from_: str,
-    request: ConvertRequest,
+    job: _Job,
+    tokenizer: TokenizerReport | None,
     *,
     tensors: list[TensorLine],
     difference: float,
     left_out: list[LeftOut],
 ) -> Report:
     return Report(
-        source=str(source),
-        source_format=from_,
-        target=request.target,
-        target_format=request.to,
-        head=content.head,
+        source=str(job.source),
+        source_format=job.from_,
+        target=job.request.target,
+        target_format=job.request.to,
+        head=job.content.head,
         parameters=sum(prod(line.shape) for line in tensors),
         tensors=tensors,
         largest_difference=difference,
-        left_out_of_source=content.left_out,
+        left_out_of_source=job.content.left_out,
         left_out_of_target=left_out,
-        notes=content.notes,
+        notes=job.content.notes,
+        config=job.findings,
+        tokenizer=tokenizer,
     )
 
 
-def _to_onnx(content: Content, source: Path, target: Path, from_: str, request: ConvertRequest) -> Report:
+def _to_onnx(job: _Job, target: Path) -> Report:
     """Export, and run the file: there is no way back, so its outputs must speak for it.
 
     Raises:
@@ -109,19 +141,20 @@ def _to_onnx(content: Content, source: Path, target: Path, from_: str, request: 
     """
     from albert_cli.convert import onnx_export
 
-    before, inputs = outputs(content, place=source), fixed_inputs(content)
+    content, int8 = job.content, job.request.int8
+    before, inputs = outputs(content, place=job.source), fixed_inputs(content)
     with new_directory(target) as folder:
-        onnx_export.write(content, folder, example=inputs, int8=request.int8)
-        _send_tokenizer(source, folder, content, request)
+        onnx_export.write(content, folder, example=inputs, int8=int8)
+        tokenizer = _send_tokenizer(job, folder)
         difference = largest_difference(before, onnx_export.run(folder, inputs))
         lines = _exported_lines(content, onnx_export.weights(folder))
-        if not request.int8 and not difference <= ONNX_LIMIT:
+        if not int8 and not difference <= ONNX_LIMIT:
             raise ModelError(
                 f"the exported model's outputs differ by {difference:.3g}", hint="this is a defect: please report it"
             )
-    if request.int8:
+    if int8:
         content.notes.append("weights in 8 bits: measure the score of your task before you use it")
-    return _report(content, source, from_, request, tensors=lines, difference=difference, left_out=[])
+    return _report(job, tokenizer, tensors=lines, difference=difference, left_out=[])
 
 
 def _exported_lines(content: Content, exported: Mapping[str, Tensor]) -> list[TensorLine]:
@@ -142,33 +175,13 @@ def _check_target(target: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{safe_line(str(target))} is a file", hint="choose another directory")
 
 
-def _read(source: Path, request: ConvertRequest) -> tuple[Content, str]:
-    from_ = recognise(source) if request.from_ == "auto" else request.from_
-    content = read_checkpoint(source, from_, head=request.head)
-    if request.hidden_act is not None:
-        content.config = content.config.changed(hidden_act=request.hidden_act)
-    check_complete(content, place=source)
-    return content, from_
-
-
-def _send_tokenizer(source: Path, folder: Path, content: Content, request: ConvertRequest) -> None:
-    """Write the tokenizer beside the weights, in the files that the target's readers look for."""
-    named = request.tokenizer or str(source)
-    if request.tokenizer is None and not any((source / name).is_file() for name in TOKENIZER_FILES):
-        content.notes.append(
-            f"no tokenizer beside the weights; name one with --tokenizer ({', '.join(TOKENIZER_FILES)})"
-        )
-        return
-    tokenizer = AlbertTokenizer.from_pretrained(named)
-    if len(tokenizer) != content.config.vocab_size:
-        content.notes.append(
-            f"the tokenizer has {len(tokenizer)} pieces and the model's vocab_size is {content.config.vocab_size}"
-        )
-    if request.to == "tf1":
-        Path(tokenizer.save_vocabulary(folder)[0]).rename(folder / ORIGINAL_MODEL_FILE)
-        content.notes.append("google's code takes lower-casing from a flag (--do_lower_case), no file says it")
-    else:
-        tokenizer.save_pretrained(folder)
+def _send_tokenizer(job: _Job, folder: Path) -> TokenizerReport | None:
+    """Write the tokenizer beside the weights."""
+    if job.tokenizer is None:
+        job.content.notes.append("no tokenizer beside the weights; name one with --tokenizer")
+        return None
+    name = job.request.tokenizer or job.source
+    return send(job.tokenizer, folder, job.content.config, to=job.request.to, name=name)
 
 
 def report_lines(report: Report) -> list[str]:
@@ -181,6 +194,8 @@ def report_lines(report: Report) -> list[str]:
     lines += [
         f"left out: {one.name} ({one.reason})" for one in (*report.left_out_of_source, *report.left_out_of_target)
     ]
+    lines += [_finding_line(one) for one in report.config]
+    lines += _tokenizer_lines(report.tokenizer)
     lines += [f"note: {note}" for note in report.notes]
     equal = sum(line.is_equal for line in report.tensors)
     lines.append(
@@ -190,3 +205,25 @@ def report_lines(report: Report) -> list[str]:
     )
     lines.append(f"written: {report.target}")
     return lines
+
+
+def _finding_line(one: Finding) -> str:
+    """`config: KEY FOUND (written: OTHER): what is odd`."""
+    found = "missing" if one.found is None else _short(one.found)
+    written = "" if one.found == one.written else f", written as {_short(one.written)}"
+    return f"config: {safe_line(one.key, limit=120)} is {found}{written}: {one.says}"
+
+
+def _short(value: object) -> str:
+    return safe_line(json.dumps(value, ensure_ascii=False, default=str), limit=80)
+
+
+def _tokenizer_lines(report: TokenizerReport | None) -> list[str]:
+    if report is None:
+        return []
+    lines = [f"tokenizer: {report.kind}, {report.pieces:,} pieces, written as {', '.join(report.files)}"]
+    for one in report.differences:
+        shown = ", ".join(_short(text) for text in one.examples)
+        tried = f" ({one.differing} of {one.tried} strings tried: {shown})" if one.tried else ""
+        lines.append(f"tokenizer: {one.peer} differs, {one.key}: {one.says}{tried}")
+    return lines + [f"tokenizer: {note}" for note in report.notes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -84,11 +84,13 @@ class Source(Protocol):
     """Where a vocabulary was found, and what that says about settings.
 
     Attributes:
+        kind: ``sentencepiece`` or ``wordpiece``.
         path: file it was read from, None for a list of pieces.
         hints: settings that the origin implies.
         added: tokens by id that the origin lists.
-        defaults: every setting that tokenizers of this kind have, with its default.
     """
+
+    kind: ClassVar[str]
 
     @property
     def path(self) -> str | None:

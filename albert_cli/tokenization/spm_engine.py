@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from albert_cli.tokenization import decoding, saving, settings
 from albert_cli.tokenization.encoder import FlatEncoder, TextEncoder
@@ -30,6 +30,8 @@ class ModelSource:
         hints: constructor arguments that the origin implies (a tokenizer.json knows whether it lower-cases).
         added: tokens by id that the origin lists.
     """
+
+    kind: ClassVar[str] = "sentencepiece"
 
     model: bytes
     path: str | None = None

@@ -61,6 +61,7 @@ class AlbertTokenizer:
     truncation_side: str
     clean_up_tokenization_spaces: bool
     model_input_names: list[str]
+    kind: str
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class AlbertTokenizer:
         source = loading.open_source(vocab_file, vocab, tokenizer_file)
         kept = source.settle({"do_lower_case": do_lower_case, **options})
         vars(self).update(kept)
-        self.vocab_file = source.path
+        self.vocab_file, self.kind = source.path, source.kind
         self._kept = tuple(kept)
         self._engine = source.engine(kept)
         self._vocabulary = Vocabulary(
@@ -124,8 +125,6 @@ class AlbertTokenizer:
             f"AlbertTokenizer({self.vocab_file!r}, vocab_size={self.vocab_size}, do_lower_case={self.do_lower_case}, "
             f"keep_accents={self.keep_accents}, algorithm={self.algorithm!r})"
         )
-
-    # What the vocabulary holds
 
     @property
     def vocab_size(self) -> int:

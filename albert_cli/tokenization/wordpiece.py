@@ -12,7 +12,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -70,6 +70,8 @@ class WordPieceSource:
         hints: settings that a ``tokenizer.json`` implies.
         added: tokens by id that it lists.
     """
+
+    kind: ClassVar[str] = "wordpiece"
 
     table: tuple[str, ...]
     path: str

@@ -1,0 +1,91 @@
+"""How does the tokenizer travel with the weights, and what should its user know?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from albert_cli.convert.tokenizer_differences import Difference, differences, under_the_original_recipe
+from albert_cli.models.config import AlbertConfig
+from albert_cli.tokenization.settings import find_files
+from albert_cli.tokenization.tokenizer import AlbertTokenizer
+
+ORIGINAL_MODEL_FILE = "30k-clean.model"
+
+
+@dataclass(frozen=True)
+class TokenizerReport:
+    """What became of the tokenizer.
+
+    Attributes:
+        kind: ``sentencepiece`` or ``wordpiece``.
+        pieces: size of the vocabulary, added tokens included.
+        source: file that it was read from.
+        files: files written.
+        notes: what a user should know, one sentence each.
+        differences: where the peers make other ids.
+    """
+
+    kind: str
+    pieces: int
+    source: str | None
+    files: tuple[str, ...]
+    notes: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+
+def find_tokenizer(source: Path, named: str | None) -> AlbertTokenizer | None:
+    """The tokenizer that a user names, or that lies beside the weights; None if there is none.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    if named is None and find_files(source) is None:
+        return None
+    return AlbertTokenizer.from_pretrained(named or source)
+
+
+def send(
+    tokenizer: AlbertTokenizer, folder: Path, config: AlbertConfig, *, to: str, name: str | Path
+) -> TokenizerReport:
+    """Write a tokenizer beside the weights, in the files that the target's readers look for.
+
+    Args:
+        tokenizer: the tokenizer.
+        folder: of the target.
+        config: of the model.
+        to: format of the target.
+        name: what the tokenizer was read from.
+    """
+    notes = _notes(tokenizer, config)
+    if tokenizer.model_max_length > config.max_position_embeddings:
+        tokenizer.model_max_length = config.max_position_embeddings
+    if to == "tf1":
+        path = Path(tokenizer.save_vocabulary(folder)[0])
+        written = [path.rename(folder / ORIGINAL_MODEL_FILE) if tokenizer.kind == "sentencepiece" else path]
+        notes.append("google's code takes lower-casing from a flag (--do_lower_case), no file says it")
+    else:
+        written = [Path(one) for one in tokenizer.save_pretrained(folder)]
+    found = differences(tokenizer, under_the_original_recipe(name, tokenizer), folder)
+    return TokenizerReport(
+        kind=tokenizer.kind,
+        pieces=len(tokenizer),
+        source=tokenizer.vocab_file,
+        files=tuple(sorted(path.name for path in written)),
+        notes=tuple(notes),
+        differences=tuple(found),
+    )
+
+
+def _notes(tokenizer: AlbertTokenizer, config: AlbertConfig) -> list[str]:
+    notes = []
+    if len(tokenizer) != config.vocab_size:
+        notes.append(f"the tokenizer has {len(tokenizer)} pieces and the model's vocab_size is {config.vocab_size}")
+    if tokenizer.kind == "sentencepiece" and str(tokenizer.vocab_file).endswith(".json"):
+        notes.append("there was no SentencePiece model: it is rebuilt from tokenizer.json, number scores put right")
+    if tokenizer.model_max_length > config.max_position_embeddings:
+        notes.append(
+            f"model_max_length {tokenizer.model_max_length} is more than the model's "
+            f"{config.max_position_embeddings} positions: written as these"
+        )
+    return notes
