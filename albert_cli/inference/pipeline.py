@@ -125,7 +125,14 @@ class Pipeline:
             inputs = questions_of(inputs, parameters)
         check_parameters(self.task, parameters)
         settings = {**self._parameters, **parameters}
-        task = make_task(self.task, self._loaded, self._compute, _for_task(self.task, settings), warn=_warner(6))
+        task = make_task(
+            self.task,
+            self._loaded,
+            self._compute,
+            _for_task(self.task, settings),
+            warn=_warner(6),
+            warns_of_cuts=not _asks_for_cuts(settings),
+        )
         if self.task == "zero-shot-classification" and not settings.get("candidate_labels"):
             raise UsageError("no labels to choose from", hint="pass candidate_labels=")
         if is_single(inputs, self.task, settings):
@@ -181,6 +188,12 @@ def _for_task(task: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     if task == "text-classification" and not _wants_list(settings):
         kept.pop("top_k", None)
     return kept
+
+
+def _asks_for_cuts(settings: Mapping[str, Any]) -> bool:
+    """Whether the caller spoke of truncation; then it is no news."""
+    named = [settings, *(settings.get(name) or {} for name in ("tokenizer_kwargs", "tokenize_kwargs"))]
+    return any(part.get("truncation") for part in named)
 
 
 def _wants_list(settings: Mapping[str, Any]) -> bool:

@@ -6,13 +6,13 @@ One place for Python's `pipeline`, the command line and the server: their parame
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from albert_cli.errors import ModelError, UsageError
 from albert_cli.inference.device import Compute, Warn
 from albert_cli.inference.loading import Loaded
-from albert_cli.inference.queries import Cut, Task
+from albert_cli.inference.queries import Answer, Cut, Query, Task
 from albert_cli.models.config import AlbertConfig
 from albert_cli.recipe.requests import AGGREGATIONS, POOLINGS, RunRequest
 
@@ -108,7 +108,15 @@ def parameters_of(request: RunRequest) -> dict[str, Any]:
     return {**RUN_DEFAULTS.get(request.task, {}), **named}
 
 
-def make_task(task: str, loaded: Loaded, compute: Compute, parameters: Mapping[str, Any], *, warn: Warn) -> Task:
+def make_task(
+    task: str,
+    loaded: Loaded,
+    compute: Compute,
+    parameters: Mapping[str, Any],
+    *,
+    warn: Warn,
+    warns_of_cuts: bool = True,
+) -> Task:
     """Make what answers.
 
     Args:
@@ -117,6 +125,7 @@ def make_task(task: str, loaded: Loaded, compute: Compute, parameters: Mapping[s
         compute: where to compute.
         parameters: those of `PARAMETERS` that shall differ from the defaults of `transformers`.
         warn: takes a warning of one line.
+        warns_of_cuts: whether to say once when texts are not read as a whole.
 
     Raises:
         UsageError: a value that means nothing.
@@ -124,7 +133,25 @@ def make_task(task: str, loaded: Loaded, compute: Compute, parameters: Mapping[s
     """
     check_parameters(task, parameters)
     common = {"compute": compute, "max_length": loaded.max_length}
-    return _MAKERS[task](loaded, common, dict(parameters), warn)
+    made = _MAKERS[task](loaded, common, dict(parameters), warn)
+    return _Outspoken(made, warn) if warns_of_cuts else made
+
+
+class _Outspoken:
+    """A task that says once when texts are not read as a whole."""
+
+    def __init__(self, task: Task, warn: Warn) -> None:
+        self._task = task
+        self._warn = warn
+        self._has_said = False
+
+    def answer(self, queries: Sequence[Query]) -> list[Answer]:
+        """Answer some queries at once, in their order."""
+        answers = self._task.answer(queries)
+        if not self._has_said and any("truncated" in answer for answer in answers):
+            self._has_said = True
+            self._warn("a text is longer than the model reads: only a part of it was read (said once)")
+        return answers
 
 
 def _fill_mask(loaded: Loaded, common: dict[str, Any], given: dict[str, Any], warn: Warn) -> Task:

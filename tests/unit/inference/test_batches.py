@@ -56,8 +56,12 @@ def test_few_tokens_at_once_change_no_answer(task: str, tiny_model: Callable[...
     answers = []
     for tokens in (100_000, 70):
         compute = Compute(torch.device("cpu"), batch_tokens=tokens)
-        made = make_task(task, loaded, compute, {**RUN_DEFAULTS.get(task, {}), **parameters}, warn=pytest.fail)
+        said: list[str] = []
+        made = make_task(task, loaded, compute, {**RUN_DEFAULTS.get(task, {}), **parameters}, warn=said.append)
         answers.append(made.answer(queries))
+        made.answer(queries)
+        is_cut = any("truncated" in answer for answer in answers[-1])
+        assert len(said) == is_cut, "said once, and only where it is so"
         assert task == "sentence-order" or 0 < max(sizes) <= tokens  # that task asks the encoder directly
         sizes.clear()
     assert without_numbers(answers[0]) == without_numbers(answers[1])
