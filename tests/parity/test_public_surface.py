@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import transformers
+from test_documentation_examples import ARRAY_CALLS
 
 import albert_cli
 
@@ -273,3 +275,30 @@ def test_public_names() -> None:
         assert getattr(albert_cli, name) is getattr(albert_cli, ours)
     documented = {*MODELS, *OTHER_NAMES, *(output for _, output, _ in MODELS.values())}
     assert documented <= set(albert_cli.__all__)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_list_of_behaviours_names_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    files = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
+    tests = re.findall(r"^def (test_\w+)", "\n".join(files.values()), re.M)
+    named = re.findall(r"`(?:tests/[\w/]+/)?(test_\w+(?:\.py|…)?)`", page)
+    assert len(named) > 60
+    for name in named:
+        if name.endswith(".py"):
+            assert name in files
+        elif name.endswith("…"):
+            assert any(test.startswith(name[:-1]) for test in tests), name
+        else:
+            assert name in tests
+
+
+def test_the_page_for_tensorflow_and_flax_names_every_call_of_the_examples() -> None:
+    page = (ROOT / "docs" / "howto" / "from_tf_and_flax.md").read_text(encoding="utf-8")
+    for theirs, _ in ARRAY_CALLS:
+        call = theirs.partition("(")[0].partition("=")[0] if theirs.startswith("tf.") else theirs
+        assert call.removeprefix("return_tensors=") in page or theirs.endswith("[0][1]"), theirs
+    for name in MODELS:
+        assert name.removeprefix("Albert") in page
