@@ -59,7 +59,7 @@ class Pretty:
         for part in self._said(query, answer):
             self._console.print(Padding(part, (0, 0, 0, 4)))
         if answer.get("truncated"):
-            self._console.print(Text("    the end of the text was not read", style="dim"))
+            self._console.print(Text("    not the whole text was read", style="dim"))
         self._out.write(self._page.tear().encode("utf-8", "replace"))
 
     def flush(self) -> None:
@@ -156,7 +156,9 @@ def _candidates(results: Sequence[Any]) -> Iterator[RenderableType]:
 
 
 def _named(results: Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
-    return [(str(next((one[name] for name in _NAMES if name in one), "")), one["score"]) for one in results]
+    found = [(next((one[name] for name in _NAMES if name in one), ""), one["score"]) for one in results]
+    # Several masks that are filled together have a list of words.
+    return [(" + ".join(name) if isinstance(name, list) else str(name), score) for name, score in found]
 
 
 def _bars(rows: Sequence[tuple[str, float]]) -> Table:
