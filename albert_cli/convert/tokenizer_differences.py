@@ -80,6 +80,10 @@ def _glued_numbers(tokenizer: AlbertTokenizer) -> list[str]:
     return [f"x{piece}" for piece in inner[:_MOST_PROBES]]
 
 
+def _draws(tokenizer: AlbertTokenizer) -> bool:
+    return bool(getattr(tokenizer, "sp_model_kwargs", {}).get("enable_sampling"))
+
+
 KNOWN = (
     Known(
         GOOGLE,
@@ -137,7 +141,7 @@ KNOWN = (
         LIBRARY,
         "sampling",
         "segmentations are drawn at random here and by the slow class of 4.x; the others take the best one",
-        applies=lambda tokenizer: _draws(tokenizer),
+        applies=_draws,
     ),
     Known(
         LIBRARY,
@@ -177,10 +181,6 @@ def _look(known: Known, tokenizer: AlbertTokenizer, peers: Mapping[str, Ids]) ->
         return None
     shown = tuple(text if len(text) <= 40 else f"{text[:37]}..." for text in other[:_MOST_EXAMPLES])
     return Difference(known.peer, known.key, known.says, len(probes), len(other), shown)
-
-
-def _draws(tokenizer: AlbertTokenizer) -> bool:
-    return bool(getattr(tokenizer, "sp_model_kwargs", {}).get("enable_sampling"))
 
 
 def _ids(tokenizer: AlbertTokenizer) -> Ids:
