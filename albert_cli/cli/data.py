@@ -42,6 +42,10 @@ def prepare(
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", help="Processes that turn text into ids.")
     ] = None,
+    node: Annotated[
+        str | None,
+        typer.Option("--node", metavar="K/N", help="What machine K (from 0) of N will read, with data.each_node=part."),
+    ] = None,
     set_: SetOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -53,7 +57,7 @@ def prepare(
     loaded = load(recipe, stage="pretrain", overrides=set_, said={} if workers is None else {"data.workers": workers})
     from albert_cli.stages import prepare as stage
 
-    return stage.run(loaded, RunOptions(json=json, quiet=quiet, debug=debug))
+    return stage.run(loaded, RunOptions(json=json, quiet=quiet, debug=debug), node=node)
 
 
 COMMANDS = {"inspect": inspect, "prepare": prepare}

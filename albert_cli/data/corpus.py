@@ -19,16 +19,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from albert_cli.data.hub import stream_hub
 from albert_cli.data.python_docs import corpus_key, iter_python_docs
 from albert_cli.data.sentences import Splitter
 from albert_cli.data.text_files import Document, Documents, Reading, document_of_row, read_documents
+from albert_cli.data.text_share import WHOLE, Share, share_out
 from albert_cli.errors import DataError
 from albert_cli.files.checksum import file_sha256
 
 PYTHON_DOCS = "python-docs"
+
+Found = TypeVar("Found")
 
 _ENDINGS = (".txt", ".text", ".jsonl", ".ndjson", ".json", ".parquet")
 _SAVED_DATASET = ("dataset_info.json", "dataset_dict.json")
@@ -50,6 +53,7 @@ class Corpus:
         documents: how plain text is parted, see above.
         sentences: how sentences are found later on; ``auto`` asks it.
         language: for finding sentences.
+        share: the part that is read: whole files, or every so-manieth of the documents.
     """
 
     path: str | tuple[str, ...] | None = None
@@ -62,6 +66,7 @@ class Corpus:
     documents: Documents = "auto"
     sentences: Splitter = "sentencex"
     language: str = "en"
+    share: Share = WHOLE
 
     def __post_init__(self) -> None:
         if (self.path is None) == (self.dataset is None):
@@ -85,10 +90,19 @@ class Corpus:
             DataError: something cannot be read, or there is no text at all.
         """
         reading = Reading() if reading is None else reading
+        own = self._own_files()
+        documents = islice(self._with_text(reading, own), self.limit)
+        if own is None and not self._shared_by_hub():
+            documents = islice(documents, self.share.number, None, self.share.count)
         found = 0
-        for document in islice(self._with_text(reading), self.limit):
+        for document in documents:
             found += 1
             yield document
+        if not found and self.share != WHOLE:
+            raise DataError(
+                f"no text for machine {self.share} (from 0) in {self.name()}: there are too few documents",
+                hint="--set data.each_node=whole, or fewer machines",
+            )
         if not found:
             raise DataError(f"no text in {self.name()}", hint="check data.path, data.columns.text and data.limit")
 
@@ -103,36 +117,60 @@ class Corpus:
         """
         settings = ("column", "limit", "documents", "sentences", "language")
         key: dict[str, Any] = {name: getattr(self, name) for name in settings}
+        if self.share != WHOLE:
+            key["share"] = [self.share.number, self.share.count]
         if self.path is not None:
-            key["files"] = [[file.name, _digest_of(file, digest)] for file in _all_files(self.path)]
+            own = self._own_files()
+            files = _all_files(self.path) if own is None else own
+            key["files"] = [[file.name, _digest_of(file, digest)] for file in files]
         elif self.dataset == PYTHON_DOCS:
             key["python_docs"] = corpus_key()
         else:
             key["dataset"] = [self.dataset, self.config, self.revision, self.split]
         return key
 
-    def _with_text(self, reading: Reading) -> Iterator[Document]:
-        for document in self._all(reading):
+    def _own_files(self) -> list[Path] | None:
+        """The files of this share; None where all are read, and documents counted off if it is not the whole."""
+        if self.share == WHOLE or self.path is None or self.limit is not None:
+            return None
+        if any(map(_is_saved_dataset, _places(self.path))):
+            return None
+        files = _all_files(self.path)
+        parts = share_out([_size_of(file) for file in files], self.share.count)
+        return None if parts is None else [files[number] for number in parts[self.share.number]]
+
+    def _shared_by_hub(self) -> bool:
+        """Whether rows are counted off, or whole files left out, where they are fetched."""
+        return self.dataset not in (None, PYTHON_DOCS) and self.limit is None
+
+    def _with_text(self, reading: Reading, own: list[Path] | None) -> Iterator[Document]:
+        for document in self._all(reading, own):
             if document.text.strip():
                 yield document
             else:
                 reading.empty_documents += 1
 
-    def _all(self, reading: Reading) -> Iterator[Document]:
+    def _all(self, reading: Reading, own: list[Path] | None) -> Iterator[Document]:
         if self.dataset == PYTHON_DOCS:
             yield from iter_python_docs()
         elif self.dataset is not None:
-            rows = stream_hub(self.dataset, config=self.config, revision=self.revision, split=self.split or "train")
+            rows = stream_hub(
+                self.dataset,
+                config=self.config,
+                revision=self.revision,
+                split=self.split or "train",
+                share=self.share if self._shared_by_hub() else WHOLE,
+            )
             yield from _row_documents(rows, self.column, self.dataset, reading)
         else:
             assert self.path is not None
-            yield from self._from_files(self.path, reading)
+            yield from self._from_files(_places(self.path) if own is None else own, reading)
 
-    def _from_files(self, path: str | tuple[str, ...], reading: Reading) -> Iterator[Document]:
+    def _from_files(self, places: list[Path], reading: Reading) -> Iterator[Document]:
         documents: Documents = (
             "blank_line" if (self.documents, self.sentences) == ("auto", "newline") else self.documents
         )
-        for place in _places(path):
+        for place in places:
             if _is_saved_dataset(place):
                 yield from _row_documents(_saved_rows(place, self.split), self.column, str(place), reading)
                 continue
@@ -179,12 +217,16 @@ def _files_under(place: Path) -> list[Path]:
     return files
 
 
-def _digest_of(file: Path, digest: Callable[[Path], str]) -> str:
+def _digest_of(file: Path, digest: Callable[[Path], Found]) -> Found:
     try:
         return digest(file)
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"cannot read {file}: {reason}", hint="check that the file is whole and readable") from error
+
+
+def _size_of(file: Path) -> int:
+    return _digest_of(file, lambda path: path.stat().st_size)
 
 
 def _is_hidden(path: Path) -> bool:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from albert_cli.data.raw_table import RawTable
 from albert_cli.data.readers_arrow import table_of_dataset
+from albert_cli.data.text_share import WHOLE, Share
 from albert_cli.errors import DataError
 from albert_cli.files.text import safe_line
 
@@ -47,7 +49,9 @@ def read_hub(name: str, *, config: str | None = None, revision: str | None = Non
     return {str(split): table_of_dataset(part, source=f"{shown}/{split}") for split, part in found.items()}
 
 
-def stream_hub(name: str, *, config: str | None, revision: str | None, split: str) -> Iterator[dict[str, Any]]:
+def stream_hub(
+    name: str, *, config: str | None, revision: str | None, split: str, share: Share = WHOLE
+) -> Iterator[dict[str, Any]]:
     """Rows of one split of a hub data set, fetched as they are read; of its copy in the cache where there is no hub.
 
     Args:
@@ -55,6 +59,7 @@ def stream_hub(name: str, *, config: str | None, revision: str | None, split: st
         config: its configuration.
         revision: commit, tag or branch.
         split: of the data set.
+        share: the part to read: whole files if their number can be divided so, else every so-manieth row.
 
     Raises:
         DataError: as ``read_hub``, also when the connection breaks on the way.
@@ -66,9 +71,20 @@ def stream_hub(name: str, *, config: str | None, revision: str | None, split: st
     try:
         with _offline(reason is not None):
             rows = datasets.load_dataset(name, config, revision=revision, split=split, streaming=reason is None)
-        yield from rows
+        yield from _own_rows(rows, share)
     except Exception as error:  # builtin and library errors of many kinds; each is translated below
         raise _translated(error, shown=shown, unreachable=reason) from error
+
+
+def _own_rows(rows: Any, share: Share) -> Iterator[dict[str, Any]]:
+    from datasets import IterableDataset
+    from datasets.distributed import split_dataset_by_node
+
+    if share == WHOLE:
+        return iter(rows)
+    if isinstance(rows, IterableDataset):
+        return iter(split_dataset_by_node(rows, rank=share.number, world_size=share.count))
+    return islice(rows, share.number, None, share.count)
 
 
 def _why_unreachable(name: str) -> str | None:

@@ -115,6 +115,11 @@ def _pretraining(values: Mapping[str, Any]) -> Iterator[Finding]:
             yield ("runtime", "workers"), "as_read needs 0: the process that saves must know the place in the text"
         if _section(values, "train").get("epochs") is not None:
             yield ("train", "epochs"), "as_read knows no epoch beforehand: give max_steps"
+    if data.get("each_node") == "own":
+        sources = data.get("sources")
+        places = [data, *(sources if isinstance(sources, list) else [])]
+        if any(isinstance(each, Mapping) and each.get("dataset") is not None for each in places):
+            yield ("data", "each_node"), "own means files that differ from machine to machine: a dataset wants part"
     phases, longest = data.get("length_schedule"), _number(data, "max_length")
     if not isinstance(phases, list) or not all(isinstance(phase, Mapping) for phase in phases):
         return

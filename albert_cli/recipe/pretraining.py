@@ -98,6 +98,14 @@ class CorpusData(CorpusText):
     order: Literal["shuffled", "as_read"] = "shuffled"
     """`shuffled`: token ids are stored once and every epoch has an order of its own; `as_read`: the text is read while
     training, in its own order, and nothing is stored."""
+    each_node: Literal["whole", "part", "own"] = "whole"
+    """What each machine of a run on several machines prepares and reads; with one machine all three are the same.
+
+    `whole`: all of the text, so that a step holds the same examples however they are divided. `part`: all machines see
+    the same text and each takes a share of its files or documents. `own`: each machine has files of its own at `path`.
+    With `part` and `own` a step takes as many examples from each machine, and duplicates are looked for within a
+    machine's text.
+    """
     max_length: Annotated[int, Field(ge=8)] = 512
     """Longest training sequence in tokens, special tokens included."""
     length_schedule: Annotated[list[LengthPhase], Field(min_length=1)] | None = None

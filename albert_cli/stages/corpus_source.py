@@ -9,6 +9,7 @@ from albert_cli.data.corpus import Corpus
 from albert_cli.data.prepare import prepare_shards
 from albert_cli.data.sentences import Splitter
 from albert_cli.data.shards import Shards
+from albert_cli.data.text_share import WHOLE, Share
 from albert_cli.files.cache import user_cache
 from albert_cli.recipe.pretraining import CorpusData, CorpusSource, CorpusText
 from albert_cli.report.console import Talk
@@ -24,16 +25,17 @@ def corpus_of(data: CorpusText) -> Corpus:
     return _corpus(data, sentences=data.sentences, language=data.language)
 
 
-def corpora_of(data: CorpusData) -> list[Corpus]:
-    """The sources of a pretraining recipe, one after another."""
+def corpora_of(data: CorpusData, share: Share = WHOLE) -> list[Corpus]:
+    """The sources of a pretraining recipe, one after another; of each the share that is to be read."""
     if data.sources is None:
-        return [corpus_of(data)]
+        return [_corpus(data, sentences=data.sentences, language=data.language, share=share)]
     return [
-        _corpus(source, sentences=data.sentences, language=source.language or data.language) for source in data.sources
+        _corpus(source, sentences=data.sentences, language=source.language or data.language, share=share)
+        for source in data.sources
     ]
 
 
-def _corpus(data: CorpusText | CorpusSource, *, sentences: Splitter, language: str) -> Corpus:
+def _corpus(data: CorpusText | CorpusSource, *, sentences: Splitter, language: str, share: Share = WHOLE) -> Corpus:
     path = tuple(data.path) if isinstance(data.path, list) else data.path
     return Corpus(
         path=path,
@@ -46,6 +48,7 @@ def _corpus(data: CorpusText | CorpusSource, *, sentences: Splitter, language: s
         documents=data.documents,
         sentences=sentences,
         language=language,
+        share=share,
     )
 
 
@@ -64,15 +67,15 @@ def cache_folder(data: CorpusData) -> Path:
     return user_cache("shards")
 
 
-def token_shards(data: CorpusData, tokenizer: AlbertTokenizer, talk: Talk) -> Shards:
-    """Token ids of a corpus, taken from the cache or made now.
+def token_shards(data: CorpusData, tokenizer: AlbertTokenizer, talk: Talk, *, share: Share = WHOLE) -> Shards:
+    """Token ids of a corpus, or of one machine's share of it, taken from the cache or made now.
 
     Raises:
         DataError: the text cannot be read, or there is none.
     """
     with Progress(talk, total=None, unit="character") as progress:
         shards = prepare_shards(
-            corpora_of(data),
+            corpora_of(data, share),
             tokenizer,
             cache_dir=cache_folder(data),
             duplicates=data.duplicates,

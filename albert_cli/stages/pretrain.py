@@ -12,6 +12,7 @@ from albert_cli.recipe.schema import PretrainRecipe
 from albert_cli.report.console import Talk, result_json
 from albert_cli.stages.assemble import Assembled
 from albert_cli.stages.finish import finish_run
+from albert_cli.stages.machines import Machines, machines_with_texts_of_their_own, places_in_texts
 from albert_cli.stages.optimisation import TrainPlan, micro_batches, plan_training
 from albert_cli.stages.plan_report import say_plan
 from albert_cli.stages.pretraining_data import PretrainingData, Team, open_text, pretraining_data
@@ -23,6 +24,7 @@ from albert_cli.stages.tokenizers import load_tokenizer
 from albert_cli.stages.training_run import Work, run_training
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.objectives import PretrainingObjective
+from albert_cli.training.waiting import first_on_each_machine
 
 # Steps after the warm-up in which new weights may still come down to knowing nothing.
 _STEPS_TO_SETTLE = 100
@@ -52,12 +54,14 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     tokenizer = load_tokenizer(recipe)
     kind = AlbertForMaskedLM if recipe.objective.sentence == "none" else AlbertForPreTraining
     assembled = build_start(recipe, kind, tokenizer=tokenizer)
-    with accelerator.local_main_process_first():
-        shards = open_text(recipe, tokenizer, talk)
+    place = None if options.dry_run else machines_with_texts_of_their_own(recipe.data)
+    with first_on_each_machine(accelerator):
+        shards = open_text(recipe, tokenizer, talk, place)
     world = recipe.runtime.nproc if options.dry_run else accelerator.num_processes
     on_gpu = accelerator.device.type == "cuda"
     batch_size, accumulate = micro_batches(recipe.train, world_size=world, on_gpu=on_gpu)
-    data = pretraining_data(recipe, tokenizer, shards, Team(batch_size, accumulate, accelerator.process_index, world))
+    team = Team(batch_size, accumulate, accelerator.process_index, world)
+    data = pretraining_data(recipe, tokenizer, shards, team, place)
     plan = plan_training(recipe.train, epoch_size=data.epoch_size, world_size=world, on_gpu=on_gpu)
     say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=data.epoch_size)
     for remark in data.remarks:
@@ -65,7 +69,7 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     if options.dry_run:
         return {"command": "pretrain", "dry_run": True, "max_steps": plan.max_steps}
     with open_session(loaded, options, talk=talk, accelerator=accelerator) as session:
-        return _train(session, recipe, assembled, tokenizer, plan, data)
+        return _train(session, recipe, assembled, tokenizer, plan, data, place)
 
 
 def _train(
@@ -75,6 +79,7 @@ def _train(
     tokenizer: AlbertTokenizer,
     plan: TrainPlan,
     data: PretrainingData,
+    place: Machines | None,
 ) -> dict[str, Any]:
     objective = PretrainingObjective(sentence_order=recipe.objective.sentence != "none", unigram_log_probs=data.unigram)
     train = recipe.train
@@ -88,6 +93,9 @@ def _train(
         collapse=Collapse(train.start_warmup_step + train.warmup_steps + _STEPS_TO_SETTLE),
     )
     source = data.make_source(plan.max_steps)
+    position, seek = None, None
+    if isinstance(source, LiveSource):
+        position, seek = places_in_texts(source, data.text, session.accelerator, place)
     work = Work(
         model=assembled.model,
         tokenizer=tokenizer,
@@ -100,8 +108,8 @@ def _train(
         higher_is_better=False,
         train_line=watch.train_line,
         evaluate_first=assembled.start is not None and bool(data.held_out),
-        position=source.position if isinstance(source, LiveSource) else None,
-        seek=source.seek if isinstance(source, LiveSource) else None,
+        position=position,
+        seek=seek,
         remember=watch.state,
         take_up=watch.take_up,
     )

@@ -59,7 +59,7 @@ class Work:
         rule: how the best checkpoint is chosen, in words; None where the last one counts.
         gives_up: whether to end half-way when every evaluation found the model collapsed.
         position: where the source has to be taken up at a step, for sources that are read in order; kept in
-            checkpoints.
+            checkpoints. Called on all processes.
         seek: brings the source to such a position.
         remember: what those who watch the figures keep in a checkpoint, JSON values.
         take_up: gives it back to them, when a run is resumed or goes back.
@@ -78,8 +78,8 @@ class Work:
     evaluate_first: bool = False
     rule: str | None = None
     gives_up: bool = False
-    position: Callable[[int], dict[str, int]] | None = None
-    seek: Callable[[dict[str, int]], None] | None = None
+    position: Callable[[int], dict[str, Any]] | None = None
+    seek: Callable[[dict[str, Any]], None] | None = None
     remember: Callable[[], dict[str, Any]] = dict
     take_up: Callable[[dict[str, Any]], None] | None = None
 
@@ -259,7 +259,7 @@ def _saver(
 ) -> Callable[[bool], None]:
     """A function that saves a checkpoint; all processes call it."""
 
-    def write(best: bool) -> Path:
+    def write(best: bool, position: dict[str, Any]) -> Path:
         state = TrainState(
             step=course.step,
             seed=recipe.seed,
@@ -270,7 +270,7 @@ def _saver(
             extra={
                 "course": asdict(course),
                 "guard": guard.state(),
-                "position": work.position(guard.place(course.step)) if work.position is not None else {},
+                "position": position,
                 "watch": work.remember(),
             },
         )
@@ -286,6 +286,7 @@ def _saver(
         )
 
     def save(best: bool) -> None:
-        on_main_process(session.accelerator, lambda: str(write(best)))
+        position = {} if work.position is None else work.position(guard.place(course.step))
+        on_main_process(session.accelerator, lambda: str(write(best, position)))
 
     return save

@@ -48,6 +48,30 @@ def local_world_size() -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1")))
 
 
+def local_rank() -> int:
+    """Number of this process among those of this machine, from 0."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def machines() -> int | None:
+    """Machines of this run; None where the launcher does not say.
+
+    torchrun, and accelerate's launcher with it, count them; else it follows from the numbers of processes.
+    """
+    if "GROUP_WORLD_SIZE" in os.environ:
+        return int(os.environ["GROUP_WORLD_SIZE"])
+    if "LOCAL_WORLD_SIZE" not in os.environ:
+        return 1 if world_size() == 1 else None
+    return -(-world_size() // local_world_size())
+
+
+def machine() -> int:
+    """Number of this machine, from 0."""
+    if "GROUP_RANK" in os.environ:
+        return int(os.environ["GROUP_RANK"])
+    return rank() // local_world_size()
+
+
 def usable_cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
