@@ -223,6 +223,44 @@ def test_a_pipeline_takes_loaded_models(tiny_model):
         pipeline("text-classification", model, tokenizer)
 
 
+def test_a_pipeline_finds_its_task_and_its_model(tiny_model, monkeypatch):
+    place = tiny_model("AlbertForMaskedLM")
+    assert pipeline(model=place, device=-1).task == "fill-mask"
+    assert pipeline(model=tiny_model("AlbertForQuestionAnswering"), device=-1).task == "question-answering"
+    monkeypatch.setenv("ALBERT_MODEL", str(place))
+    with pytest.warns(UserWarning, match="no model named; taking") as caught:
+        assert pipeline("fill-mask", device=-1).task == "fill-mask"
+    assert caught[0].filename == __file__, "the warning points at who called"
+    loaded = pipeline("fill-mask", place, device=-1)
+    assert pipeline(model=loaded.model, tokenizer=loaded.tokenizer, device=-1).task == "fill-mask"
+
+
+@pytest.mark.parametrize(
+    ("task", "parameters"),
+    [
+        ("fill-mask", {"top_k": 0}),
+        ("fill-mask", {"tokenizer_kwargs": {"truncation": "sideways"}}),
+        ("fill-mask", {"tokenizer_kwargs": {"truncation": True, "max_length": 0}}),
+        ("text-classification", {"function_to_apply": "tanh"}),
+        ("text-classification", {"top_k": 0}),
+        ("feature-extraction", {"pooling": "max"}),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(tiny_model, task, parameters):
+    ask = pipeline(task, tiny_model(KINDS[task][0]), device=-1)
+    with pytest.raises(UsageError):
+        ask("a [MASK]", **parameters)
+
+
+def test_only_one_part_of_a_pair_may_be_cut(make_task):
+    options = {"truncates": True, "cut": "first"}
+    long_first, long_second = make_task("text-classification", **options).answer(
+        [Query(LONG, "snow"), Query("a", LONG)]
+    )
+    assert long_first["truncated"] is True
+    assert "the second text alone has" in long_second["error"]
+
+
 def test_a_pipeline_answers_an_iterator_as_it_is_asked(tiny_model):
     classify = pipeline(
         "text-classification", tiny_model("AlbertForSequenceClassification"), device="cpu", batch_size=2
