@@ -24,6 +24,7 @@ from albert_cli.convert.content import (
     is_identity_mapping,
     tensor_of,
 )
+from albert_cli.convert.layouts import refuse_other_layouts
 from albert_cli.convert.names import TF1
 from albert_cli.convert.tf1_checkpoint import Checkpoint, write_checkpoint
 from albert_cli.errors import ModelError
@@ -84,7 +85,11 @@ def read_variables(prefix: Path, values: Mapping[str, Any], *, head: str | None 
             continue
         found = TF1.to_ours(plain)
         if found is None:
-            raise _unknown(name, checkpoint)
+            refuse_other_layouts(checkpoint.variables, place=checkpoint.prefix)
+            raise ModelError(
+                f"{safe_line(str(prefix))}: no place for variable {safe_line(name, limit=120)}",
+                hint="is it a checkpoint of google-research/albert?",
+            )
         ours, transposed = found
         content.state[ours] = tensor_of(checkpoint.read(name), transposed=transposed)
         content.sources[ours] = name
@@ -187,20 +192,3 @@ def _settle_head(content: Content, values: Mapping[str, Any], head: str | None) 
             changes["problem_type"] = "regression"
             content.notes.append("one output: read as a regression; a choice (RACE) is --head AlbertForMultipleChoice")
     content.config = content.config.changed(**changes)
-
-
-def _unknown(name: str, checkpoint: Checkpoint) -> ModelError:
-    """Name the layouts that people meet and that are not google's."""
-    names, place = checkpoint.variables, safe_line(str(checkpoint.prefix))
-    shown = safe_line(name, limit=120)
-    if any("layer_normalization" in other for other in names):
-        return ModelError(
-            f"{place}: its layer norms are per layer and not shared ({shown}), unlike the original's",
-            hint="no format of convert can hold it; train again with shared norms",
-        )
-    if any("layer_shared" in other for other in names):
-        return ModelError(
-            f"{place}: the layout of albert_zh before its conversion to google's ({shown})",
-            hint="ask for the checkpoint in google's layout (albert_*_google)",
-        )
-    return ModelError(f"{place}: no place for variable {shown}", hint="is it a checkpoint of google-research/albert?")

@@ -11,6 +11,7 @@ from torch import Tensor
 from albert_cli.convert import foreign_safetensors
 from albert_cli.convert.config_json import read_config, write_config
 from albert_cli.convert.content import Content, LeftOut
+from albert_cli.convert.layouts import refuse_other_layouts
 from albert_cli.models.weights import BIN, SAFETENSORS, read_weights
 
 _PREFIX = "albert."
@@ -37,6 +38,8 @@ def read(directory: Path, *, head: str | None = None) -> Content:
         return foreign_safetensors.read(directory, single, framework)
     content = Content("AlbertModel", read_config(directory), {})
     state = read_weights(directory)
+    if not any("albert_layer_groups" in name for name in state):
+        refuse_other_layouts(state, place=directory)
     for name in sorted(state):
         if name.endswith(_COUNTED_ANEW):
             content.left_out.append(LeftOut(name, "counted anew at each forward"))

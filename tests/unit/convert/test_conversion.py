@@ -186,18 +186,48 @@ def test_damaged_files_are_one_message(
     assert [one.name for one in tmp_path.iterdir()] == ["source"]
 
 
-def test_unshared_norms_and_other_layouts_are_named(factorised: TinyModel, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("odd", "says"),
+    [
+        (
+            "bert/encoder/transformer/group_0_2/layer_2/inner_group_0/layer_normalization_5/beta",
+            "per layer and not shared",
+        ),
+        ("bert/encoder/layer_shared/attention/self/query/bias", "brightmart/albert_zh"),
+        ("bert/embeddings/word_embeddings_2", "brightmart/albert_zh"),
+        ("bert/encoder/layer_0/attention/self/query/bias", "a BERT"),
+        ("model/layer-1/bias/.ATTRIBUTES/VARIABLE_VALUE", "object graph of TensorFlow 2"),
+        ("bert/something/else", "no place for variable"),
+    ],
+)
+def test_other_layouts_are_named(factorised: TinyModel, tmp_path: Path, odd: str, says: str) -> None:
     from albert_cli.convert.tf1_checkpoint import Checkpoint, write_checkpoint
 
     convert(request(factorised("AlbertForPreTraining"), tmp_path / "tf1", "tf1"))
     prefix = tmp_path / "tf1" / "model.ckpt-best"
     opened = Checkpoint(prefix)
     arrays = {name: opened.read(name) for name in opened.variables}
-    odd = "bert/encoder/transformer/group_0_2/layer_2/inner_group_0/layer_normalization_5/beta"
     arrays[odd] = arrays["bert/pooler/dense/bias"]
     write_checkpoint(prefix, {name: lambda array=array: array for name, array in arrays.items()})
-    with pytest.raises(ModelError, match="per layer and not shared"):
+    with pytest.raises(ModelError, match=says) as refused:
         convert(request(tmp_path / "tf1", tmp_path / "hf", "hf"))
+    assert odd in refused.value.message
+    assert not (tmp_path / "hf").exists()
+
+
+@pytest.mark.parametrize(
+    ("odd", "says"),
+    [
+        ("bert.encoder.layer_shared.attention.self.query.weight", "PyTorch port"),
+        ("bert.encoder.layer.0.attention.self.query.weight", "a BERT"),
+    ],
+)
+def test_other_layouts_of_pytorch_are_named(factorised: TinyModel, tmp_path: Path, odd: str, says: str) -> None:
+    source = shutil.copytree(factorised("AlbertModel"), tmp_path / "source")
+    save_file({odd: torch.ones(2, 2)}, source / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=says) as refused:
+        convert(request(source, tmp_path / "out", "tf1"))
+    assert odd in refused.value.message
 
 
 def test_the_report_says_what_happened(factorised: TinyModel, tmp_path: Path) -> None:
