@@ -127,7 +127,8 @@ class AlbertPreTrainedModel(nn.Module):
         """
         for group in self.base_model.encoder.albert_layer_groups:
             for layer in group.albert_layers:
-                layer.finish = torch.compile(layer.finish, dynamic=True)
+                if "finish" not in vars(layer):
+                    layer.finish = torch.compile(layer.finish, dynamic=True)
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: Mapping[str, Any] | None = None) -> None:
         """Compute each layer again in the backward pass instead of keeping what it needs (less memory, more time).

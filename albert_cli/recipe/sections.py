@@ -305,12 +305,19 @@ class Runtime(TokenizerRuntime):
     """Number format of the matrix products."""
     nproc: Positive = 1
     """Processes on this machine."""
+    linear: Literal["auto", "default", "onednn"] = "auto"
+    """Which product of matrices a processor uses in fp32: torch's own or oneDNN's; the results agree up to rounding.
+
+    `auto` goes by the processor's model, so the same seed gives the same numbers; `albert env` says which and why.
+    """
     attention: Literal["auto", "plain", "sdpa", "varlen"] = "auto"
     """How attention is computed; the results agree."""
     workers: NotNegative = 0
     """Processes that prepare batches ahead; 0 prepares them in the main one."""
     recompute: bool = False
     """Recompute activations in the backward pass: less memory, more time."""
+    compile: bool = False
+    """Compile the shared layer, once for all depths: for GPUs. On a processor it takes seconds and gains nothing."""
 
     @field_validator("device")
     @classmethod

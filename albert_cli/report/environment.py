@@ -90,7 +90,11 @@ def environment_table(facts: dict[str, Any]) -> Table:
     if facts["git"]:
         rows.append(("git", facts["git"]["commit"] + (" with changes" if facts["git"]["is_dirty"] else "")))
     for name, value in facts.get("devices", {}).items():
-        rows.append((name, ", ".join(map(_device_text, value)) or "none" if isinstance(value, list) else str(value)))
+        if isinstance(value, dict):
+            text = ", ".join(f"{part} {number}" for part, number in value.items())
+        else:
+            text = ", ".join(map(_device_text, value)) or "none" if isinstance(value, list) else str(value)
+        rows.append((name, text))
     return Table(("what", "value"), rows)
 
 
@@ -184,6 +188,9 @@ def _git(directory: Path, *arguments: str) -> str | None:
 def _devices() -> dict[str, Any]:
     import torch
 
+    from albert_cli.models.linear import choose_backend
+
+    product = choose_backend()
     accelerators = []
     for number in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(number)
@@ -203,6 +210,8 @@ def _devices() -> dict[str, Any]:
         "cuda": torch.version.cuda,
         "threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "linear": product.backend,
+        "linear_reason": product.reason,
     }
 
 

@@ -88,6 +88,7 @@ def make_accelerator(device: str = "auto", precision: str = "fp32", *, for_infer
         _check_gpus(place)
         if place.index is not None:
             torch.cuda.set_device(place)
+    warning = "; ".join(filter(None, [warning, _slowness(place, precision)])) or None
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(cpu=place.type == "cpu", mixed_precision=PRECISIONS[precision])
     return Placement(accelerator, warning)
@@ -148,6 +149,12 @@ def _precision_problem(device: torch.device, precision: str) -> str | None:
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         return f"this GPU ({torch.cuda.get_device_name(device)}) has no bf16"
     return None
+
+
+def _slowness(device: torch.device, precision: str) -> str | None:
+    if device.type != "cpu" or precision != "bf16" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return None
+    return "this processor has no bf16 arithmetic, so bf16 takes several times as long as fp32"
 
 
 def _check_gpus(device: torch.device) -> None:
