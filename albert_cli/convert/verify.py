@@ -154,6 +154,8 @@ def check_complete(content: Content, *, place: Path) -> None:
             f"{place} lacks weights of {content.head}: {shown}",
             hint="name the class it was saved from with --head, or fetch the checkpoint again",
         )
+    if content.head == "AlbertModel" and "albert.pooler.weight" not in content.state:
+        content.notes.append("no pooling layer: readers that want one draw it at random")
     prefix = "" if content.head != "AlbertModel" else "albert."
     for name in report.unexpected:
         ours = prefix + name
