@@ -199,19 +199,22 @@ class AlbertAttention(nn.Module):
         self.value = Linear(hidden_size, hidden_size)
         self.dense = Linear(hidden_size, hidden_size)
         self.LayerNorm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
+        self.joined: nn.Module | None = None  # query, key and value as one map, where a model was prepared for answers
         self.attention_dropout = attention_dropout
         self.output_dropout = nn.Dropout(hidden_dropout)
         self.positions = positions
         if positions != "absolute":
             self.distance_embedding = empty_table(2 * max_positions - 1, self.head_size)
 
-    def fused_qkv(self) -> FusedQKV:
-        """Weights (3*A*D, H) and biases (3*A*D,) of query, key and value as one map.
+    def fused_qkv(self) -> FusedQKV | None:
+        """Weights (3*A*D, H) and biases (3*A*D,) of query, key and value as one map; None where it is there already.
 
         Made once for a forward pass and used at every depth. The three stay separate parameters, because LAMB gives
         each its own step and checkpoints name them apart. Under autocast the cast happens here, once, instead of at
         each depth (autocast remembers the casts of parameters only).
         """
+        if self.joined is not None:
+            return None
         maps = (self.query, self.key, self.value)
         weights: list[Tensor] = [part.weight for part in maps]
         biases: list[Tensor] = [part.bias for part in maps]
@@ -222,7 +225,12 @@ class AlbertAttention(nn.Module):
         return torch.cat(weights), torch.cat(biases)
 
     def context(
-        self, hidden: Tensor, fused: FusedQKV, layout: Layout, call: AttentionCall, head_mask: Tensor | None = None
+        self,
+        hidden: Tensor,
+        fused: FusedQKV | None,
+        layout: Layout,
+        call: AttentionCall,
+        head_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """What each token takes from those that it looks at.
 
@@ -239,7 +247,7 @@ class AlbertAttention(nn.Module):
         if head_mask is not None and self.pruned_heads:
             head_mask = head_mask[self._kept_heads()]
         return attend(
-            linear(hidden, *fused, backend=self.query.backend),  # (..., 3*A*D)
+            self._qkv(hidden, fused),
             layout,
             num_heads=self.num_heads,
             call=call,
@@ -247,6 +255,13 @@ class AlbertAttention(nn.Module):
             head_mask=head_mask,
             distances=self._distances(),
         )
+
+    def _qkv(self, hidden: Tensor, fused: FusedQKV | None) -> Tensor:
+        """(..., H) to (..., 3*A*D)."""
+        if fused is not None:
+            return linear(hidden, *fused, backend=self.query.backend)
+        assert self.joined is not None
+        return self.joined(hidden)  # type: ignore[no-any-return]
 
     def add(self, hidden: Tensor, context: Tensor) -> Tensor:
         """Map what was taken, add it to what was there, and normalise: (..., H) and (..., A*D) to (..., H)."""

@@ -71,7 +71,7 @@ class AlbertLayer(nn.Module):
     def forward(
         self,
         hidden: Tensor,
-        fused: FusedQKV,
+        fused: FusedQKV | None,
         layout: Layout,
         call: AttentionCall,
         head_mask: Tensor | None = None,

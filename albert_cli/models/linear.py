@@ -58,15 +58,16 @@ def choose_backend(asked: str = "auto") -> Choice:
 def _by_processor() -> Choice:
     if not onednn_runs():
         return Choice("default", "this torch has no oneDNN product")
-    vendor, capability = _vendor(), torch.backends.cpu.get_cpu_capability()
-    if vendor != "AuthenticAMD":
+    maker, capability = vendor(), torch.backends.cpu.get_cpu_capability()
+    if maker != "AuthenticAMD":
         return Choice("default", "torch's own product is the fast one on this processor")
     if capability.startswith("AVX512"):
         return Choice("onednn", "AMD with AVX-512: torch's own product takes a slow path there")
     return Choice("default", "AMD without AVX-512: torch's own product is as fast as the processor")
 
 
-def _vendor() -> str:
+def vendor() -> str:
+    """The maker that the processor names, "AuthenticAMD" or "GenuineIntel" for example; empty where unknown."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

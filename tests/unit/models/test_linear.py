@@ -65,7 +65,7 @@ def test_other_numbers_go_the_default_way() -> None:
 def test_the_choice_follows_the_processor(
     vendor: str, capability: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linear, "_vendor", lambda: vendor)
+    monkeypatch.setattr(linear, "vendor", lambda: vendor)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     linear._by_processor.cache_clear()
     try:
@@ -77,9 +77,9 @@ def test_the_choice_follows_the_processor(
 
 def test_the_vendor_is_read_from_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(linear, "Path", lambda _: tmp_path / "none")
-    assert linear._vendor() == ""
+    assert linear.vendor() == ""
     (tmp_path / "none").write_text("processor\t: 0\nvendor_id\t: GenuineIntel\n")
-    assert linear._vendor() == "GenuineIntel"
+    assert linear.vendor() == "GenuineIntel"
 
 
 def test_unknown_names_are_refused() -> None:
