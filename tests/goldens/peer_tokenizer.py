@@ -1,7 +1,8 @@
 """Runs in the environment of transformers 4.57: JSON on stdin, its tokenizers' answers on stdout.
 
 ``{"model": spm file, "texts": [...]}`` asks the slow tokenizer built from the file, under every cleaning;
-``{"directory": dir, "texts": [...]}`` asks the slow, fast and automatic classes for what they load from a directory.
+``{"directory": dir, "texts": [...], "family": "Albert"}`` asks the slow, fast and automatic classes of a family for
+what they load from a directory.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import sys
 from typing import Any
 
-from transformers import AlbertTokenizer, AlbertTokenizerFast, AutoTokenizer
+import transformers
 
 CLEANINGS: dict[str, dict[str, bool]] = {
     "uncased": {},
@@ -24,7 +25,7 @@ def from_model(path: str, texts: list[str]) -> dict[str, Any]:
     """Ids under every cleaning, and decoded text."""
     answers: dict[str, Any] = {}
     for name, options in CLEANINGS.items():
-        tokenizer = AlbertTokenizer(vocab_file=path, **options)
+        tokenizer = transformers.AlbertTokenizer(vocab_file=path, **options)
         answers[name] = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
         if name == "uncased":
             answers["decoded"] = [tokenizer.decode(tokenizer.encode(text)) for text in texts]
@@ -34,10 +35,11 @@ def from_model(path: str, texts: list[str]) -> dict[str, Any]:
     return answers
 
 
-def from_directory(path: str, texts: list[str]) -> dict[str, Any]:
+def from_directory(path: str, texts: list[str], family: str) -> dict[str, Any]:
     """Ids and settings by class."""
     answers: dict[str, Any] = {}
-    for cls in (AlbertTokenizer, AlbertTokenizerFast, AutoTokenizer):
+    named = [getattr(transformers, f"{family}Tokenizer{form}") for form in ("", "Fast")]
+    for cls in (*named, transformers.AutoTokenizer):
         tokenizer = cls.from_pretrained(path)
         answers[cls.__name__] = {
             "ids": [tokenizer.encode(text, add_special_tokens=False) for text in texts],
@@ -55,7 +57,7 @@ def main() -> None:
     if "model" in request:
         answers = from_model(request["model"], request["texts"])
     else:
-        answers = from_directory(request["directory"], request["texts"])
+        answers = from_directory(request["directory"], request["texts"], request["family"])
     json.dump(answers, sys.stdout)
 
 

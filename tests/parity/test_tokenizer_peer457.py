@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +28,20 @@ def peer() -> None:
         pytest.skip("no environment of transformers 4.57: make peers")
 
 
-def ask(folder: Path, texts: list[str]) -> dict[str, Any]:
+def ask(folder: Path, texts: list[str], family: str = "Albert") -> dict[str, Any]:
     """What the three classes of transformers 4.57 make of a directory."""
-    request = json.dumps({"directory": str(folder), "texts": texts})
+    request = json.dumps({"directory": str(folder), "texts": texts, "family": family})
     done = subprocess.run([PEER, SCRIPT], input=request, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     answers: dict[str, Any] = json.loads(done.stdout)
     return answers
 
 
-def test_our_files_load_and_the_slow_class_agrees_everywhere(tmp_path: Path) -> None:
+def check_sentencepiece(folder: Path) -> None:
     content = json.loads((OWN / "answers.json").read_text())
     tokenizer = AlbertTokenizer(OWN / "spiece.model")
-    tokenizer.save_pretrained(tmp_path)
-    answers = ask(tmp_path, content["texts"])
+    tokenizer.save_pretrained(folder)
+    answers = ask(folder, content["texts"])
     ours = tokenizer.encode_batch(content["texts"], split_special_tokens=False)
     assert answers["AlbertTokenizer"]["ids"] == ours == content["transformers_4_57_1_slow"]["uncased"]
     for name, answer in answers.items():
@@ -48,6 +49,32 @@ def test_our_files_load_and_the_slow_class_agrees_everywhere(tmp_path: Path) -> 
         assert answer["model_max_length"] == 512, name
         assert answer["pair"] == tokenizer("a road", "a river").data, name
         assert answer["special"] == tokenizer.special_tokens_map, name
+
+
+def check_wordpiece(folder: Path) -> None:
+    """Its slow class is the code that google published, in Python; with case and accents, and without."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *'.,!?()"-。，', *"今天气好北京上海大学中国", *letters]
+    pieces += ["the", "road", "river", "Café", "cafe", "##ing", *(f"##{letter}" for letter in letters)]
+    folder.mkdir(exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
+    texts = ["今天天气好，a road", "Cafés CAFÉ cafe\u0301!", "北京bus大学 [MASK] (the)", "", "\t x\n"]
+    texts.append("a" * 99 + " " + "a" * 101)
+    for lower in (True, False):
+        tokenizer = AlbertTokenizer(folder / "vocab.txt", do_lower_case=lower)
+        place = folder / str(lower)
+        tokenizer.save_pretrained(place)
+        answers = ask(place, texts, "Bert")
+        assert set(answers) == {"BertTokenizer", "BertTokenizerFast", "AutoTokenizer"}
+        for name, answer in answers.items():
+            assert answer["ids"] == tokenizer.encode_batch(texts, split_special_tokens=False), name
+            assert answer["pair"] == tokenizer("a road", "a river").data, name
+            assert answer["model_max_length"] == 512, name
+
+
+@each("check", [check_sentencepiece, check_wordpiece])
+def test_our_files_load_and_the_slow_class_agrees_everywhere(check: Callable[[Path], None], tmp_path: Path) -> None:
+    check(tmp_path / check.__name__)
 
 
 @pytest.mark.shared
