@@ -88,7 +88,9 @@ def assert_same(ours: Any, theirs: Any) -> None:
         for one, other in zip(ours, theirs, strict=True):
             assert_same(one, other)
     elif isinstance(theirs, str):
-        assert "".join(ours.split()) == "".join(theirs.split())  # spaces around special tokens: see the other file
+        # Ours decodes as the documented slow tokenizer, which puts a space behind special tokens where the fast one of
+        # their pipeline does not.
+        assert ours.replace("] ", "]") == theirs.replace("] ", "]")
     elif isinstance(theirs, int):
         assert ours == theirs
     else:
@@ -173,6 +175,13 @@ TAGS = {"id2label": dict(enumerate(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]))}
 WORDS = ["the", "capital", "of", "france", "is", "paris", ",", "through", "rivers"]
 
 
+def unspaced(found: Any) -> Any:
+    """Answers with their words run together."""
+    if isinstance(found, list):
+        return [unspaced(one) for one in found]
+    return {**found, "word": found["word"].replace(" ", "")}
+
+
 @each("strategy", ["none", "simple", "first", "average", "max"])
 def test_given_words_are_tagged_alike(strategy: str, saved: Any) -> None:
     ours, theirs = both("ner", saved("AlbertForTokenClassification", **TAGS), aggregation_strategy=strategy)
@@ -183,11 +192,17 @@ def test_given_words_are_tagged_alike(strategy: str, saved: Any) -> None:
     words = [*whole[:5], *(word for word in made if theirs.tokenizer.tokenize(word)[0] != "▁")]
     assert len(theirs.tokenizer.tokenize(words, is_split_into_words=True)) > len(words)
     text, some = " ".join(words), {"ignore_labels": ["O", "LOC", "I-PER"]}
-    assert_same(ours(words, **given), theirs(words, **given))
-    assert_same(ours([words, words[3:]], **given), theirs([words, words[3:]], **given))
-    assert_same(ours(text), theirs(text))
-    assert_same(ours([text] * 2, ignore_labels=[]), theirs([text] * 2, ignore_labels=[]))
-    assert_same(ours(text, **some), theirs(text, **some))
+    calls = [
+        (words, given),
+        ([words, words[3:]], given),
+        (text, {}),
+        ([text] * 2, {"ignore_labels": []}),
+        (text, some),
+    ]
+    joins_words = strategy not in ("none", "simple")  # theirs without spaces: docs/howto/run.md
+    for inputs, parameters in calls:
+        mine, other = ours(inputs, **parameters), theirs(inputs, **parameters)
+        assert_same(unspaced(mine) if joins_words else mine, other)
 
 
 def test_given_words_lie_where_their_delimiter_puts_them(saved: Any) -> None:
