@@ -102,10 +102,14 @@ faults: $(STAMP) ## Runs that are killed in the middle and must lose nothing
 	@mkdir -p $(REPORTS)
 	$(RUN) -m pytest -m faults $(PYTEST_ARGS)
 
-audit: $(STAMP) ## Installed packages: consistent, and known holes where pip-audit is installed
+audit: $(STAMP) .venv-audit/.ready ## The pinned packages: consistent, and none with a known hole (pip-audit)
 	$(BIN)/python -m pip check
-	@if [ -x $(BIN)/pip-audit ]; then $(BIN)/pip-audit --skip-editable; \
-		else echo "pip-audit is not installed: known holes were not looked up" >&2; fi
+	.venv-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
+
+.venv-audit/.ready:
+	@rm -rf .venv-audit && $(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install -qq --disable-pip-version-check pip-audit
+	@touch $@
 
 peers: .venv-peer457/.ready ## Environment of transformers 4.57 for comparisons (marker peer457)
 
