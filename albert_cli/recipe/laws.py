@@ -43,6 +43,7 @@ def broken_laws(values: Mapping[str, Any]) -> Iterator[Finding]:
     if stage == "finetune":
         yield from _built_in_task(values)
         yield from _class_weights(values)
+        yield from _token_batches(values)
 
 
 def missing_inputs(values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -150,10 +151,21 @@ def _batch(train: Mapping[str, Any]) -> Iterator[Finding]:
     size, whole = train.get("batch_size"), _number(train, "effective_batch")
     if size == "auto" and whole is None:
         yield ("train", "batch_size"), "auto needs effective_batch, the sequences of an optimiser step"
+    if train.get("batch_tokens") is not None:
+        if size is not None:
+            yield ("train", "batch_tokens"), "batch_size and batch_tokens exclude each other: give one of them"
+        if whole is not None:
+            yield ("train", "effective_batch"), "counts sequences, batch_tokens tokens: use accumulate instead"
     if whole is not None and _number(train, "accumulate", 1) != 1:
         yield ("train", "accumulate"), "accumulate follows from effective_batch: give one of them"
     if whole is not None and isinstance(size, int) and size > 0 and whole % size:
         yield ("train", "effective_batch"), f"effective_batch ({whole}) is not a multiple of batch_size ({size})"
+
+
+def _token_batches(values: Mapping[str, Any]) -> Iterator[Finding]:
+    counted = _section(values, "train").get("batch_tokens") is not None
+    if counted and _section(values, "data").get("order") == "grouped":
+        yield ("data", "order"), "grouped arranges batches of so many examples: it needs batch_size, not batch_tokens"
 
 
 def _class_weights(values: Mapping[str, Any]) -> Iterator[Finding]:

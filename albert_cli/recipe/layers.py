@@ -16,6 +16,7 @@ _SOURCES = frozenset({"path", "dataset", "sources"})
 CHOICES: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("train", frozenset({"epochs", "max_steps"}), frozenset({"epochs", "max_steps"})),
     ("train", frozenset({"accumulate", "effective_batch"}), frozenset({"accumulate", "effective_batch"})),
+    ("train", frozenset({"batch_size", "batch_tokens"}), frozenset({"batch_size", "batch_tokens"})),
     ("data", _SOURCES, _SOURCES | {"config", "revision"}),
 )
 

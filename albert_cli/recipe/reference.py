@@ -18,8 +18,9 @@ was probably meant. Values come from, lowest first: the defaults below, the reci
 parents), the file, and the command line (`--set key=value` and the options that are short for one key).
 
 Some keys exclude each other: `train.epochs` and `train.max_steps`; `train.accumulate` and `train.effective_batch`;
-`data.path` and `data.dataset`. Who says one of them on the command line, or in a file that extends another, thereby
-takes back the other one, and with `data.path` or `data.dataset` also `data.config` and `data.revision`.
+`train.batch_size` and `train.batch_tokens`; `data.path` and `data.dataset`. Who says one of them on the command line,
+or in a file that extends another, thereby takes back the other one, and with `data.path` or `data.dataset` also
+`data.config` and `data.revision`.
 
 YAML is read by the rules of version 1.2: `1e-5` is a number, `no` and `on` are text. Duplicate keys, anchors, aliases,
 merge keys and tags are refused. Relative paths start at the working directory; the file that `extends` names is looked

@@ -53,6 +53,11 @@ class Train(Section):
 
     `auto`: the largest that fits, together with `effective_batch`.
     """
+    batch_tokens: Positive | None = None
+    """Tokens that a micro-batch of one process holds at most, in place of `batch_size`; a longer example stands alone.
+
+    In pretraining, as many sequences of `data.max_length` as fit.
+    """
     accumulate: Positive = 1
     """Micro-batches summed before an optimiser step."""
     effective_batch: Positive | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 from albert_cli.data.examples import Examples
 from albert_cli.data.finetuning import FinetuneSource
+from albert_cli.data.token_batches import TokenBudgetSource
 from albert_cli.errors import DataError
 from albert_cli.recipe.load import LoadedRecipe
 from albert_cli.recipe.requests import RunOptions
@@ -16,6 +17,7 @@ from albert_cli.report.console import Talk, result_json
 from albert_cli.stages.answering import ask, by_split, intervals
 from albert_cli.stages.assemble import Assembled, build_model
 from albert_cli.stages.attempts import Attempts
+from albert_cli.stages.breakdown import details, mistakes
 from albert_cli.stages.class_weights import training_objective
 from albert_cli.stages.collapse import sign_of_collapse
 from albert_cli.stages.finish import finish_run
@@ -25,12 +27,14 @@ from albert_cli.stages.optimisation import TrainPlan, plan_training
 from albert_cli.stages.plan_report import best_rule, say_plan
 from albert_cli.stages.seeds import run_seeds
 from albert_cli.stages.session import Session, open_session, start_processes
-from albert_cli.stages.tasks.facts import WordScored
+from albert_cli.stages.tasks.facts import Explained, WordScored
 from albert_cli.stages.tasks.open import open_task
 from albert_cli.stages.tasks.protocol import Task, scored_examples
 from albert_cli.stages.tokenizers import load_tokenizer
 from albert_cli.stages.training_run import Trained, Work, run_training
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
+
+_MISTAKES_SHOWN = 20
 
 
 def run(loaded: LoadedRecipe, options: RunOptions, *, seeds: Sequence[int] | None = None) -> int:
@@ -68,7 +72,13 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
         talk.say(f"{cut:.1%} of the training rows are cut to {recipe.data.max_length} tokens")
     world = recipe.runtime.nproc if options.dry_run else accelerator.num_processes
     on_gpu = accelerator.device.type == "cuda"
-    plan = plan_training(recipe.train, epoch_size=len(train_examples), world_size=world, on_gpu=on_gpu)
+    plan = plan_training(
+        recipe.train,
+        epoch_size=len(train_examples),
+        world_size=world,
+        on_gpu=on_gpu,
+        parts_of_epoch=_parts_of_epoch(recipe, train_examples),
+    )
     say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=len(train_examples))
     split, metric = task.dev_splits[0], task.best_metric
     higher = metric not in task.smaller_is_better
@@ -104,21 +114,11 @@ def _work(
 ) -> Work:
     examples = encoded["train"]
     dev = scored_examples(task, encoded)
-    source = FinetuneSource(
-        examples,
-        plan.batch_size,
-        accumulate=plan.accumulate,
-        rank=session.accelerator.process_index,
-        world_size=session.accelerator.num_processes,
-        seed=recipe.seed,
-        max_steps=plan.max_steps,
-        grouped=recipe.data.order == "grouped",
-    )
     return Work(
         model=assembled.model,
         tokenizer=tokenizer,
         objective=training_objective(task, examples, recipe.train.class_weights, session.talk),
-        source=source,
+        source=_source(session, recipe, examples, plan),
         plan=plan,
         data_fingerprint=examples.fingerprint(),
         evaluate=lambda _step: _ask(session, assembled, task, dev),
@@ -128,6 +128,25 @@ def _work(
         rule=rule,
         gives_up=gives_up,
     )
+
+
+def _source(
+    session: Session, recipe: FinetuneRecipe, examples: Examples, plan: TrainPlan
+) -> FinetuneSource | TokenBudgetSource:
+    rank, world = session.accelerator.process_index, session.accelerator.num_processes
+    how = {"accumulate": plan.accumulate, "rank": rank, "world_size": world, "max_steps": plan.max_steps}
+    if recipe.train.batch_tokens is not None:
+        return TokenBudgetSource(examples, recipe.train.batch_tokens, seed=recipe.seed, **how)
+    grouped = recipe.data.order == "grouped"
+    return FinetuneSource(examples, plan.batch_size, seed=recipe.seed, grouped=grouped, **how)
+
+
+def _parts_of_epoch(recipe: FinetuneRecipe, examples: Examples) -> int | None:
+    """Micro-batches of the first epoch where tokens are counted; None where examples are."""
+    budget = recipe.train.batch_tokens
+    if budget is None:
+        return None
+    return TokenBudgetSource(examples, budget, seed=recipe.seed, max_steps=1).micro_batches_of_an_epoch()
 
 
 def _training_examples(task: Task, encoded: dict[str, Examples]) -> Examples:
@@ -201,7 +220,15 @@ def _finish(
         "seed": session.loaded.seed,
         "collapse": trained.course.collapse if trained.course.collapsed else None,
     }
-    return finish_run(session, work, assembled, trained, scores=scores, data=rows, result=result)
+    explained = _explained(task, best_split, answers[best_split]) if session.run.writes else {}
+    return finish_run(session, work, assembled, trained, scores=scores, data=rows, result=result, explained=explained)
+
+
+def _explained(task: Task, split: str, answers: Any) -> dict[str, Any]:
+    """Where the model is right and where wrong on the split that chose it, for the report."""
+    _, worst = mistakes(task, split, answers, _MISTAKES_SHOWN)
+    found = details(task, split, answers)[1] if isinstance(task, Explained) else {}
+    return {"explained": {"split": split, "mistakes": worst, **found}}
 
 
 def _chosen_by(work: Work, task: Task, scores: list[Score]) -> dict[str, Any]:

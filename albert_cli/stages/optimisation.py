@@ -26,7 +26,7 @@ class TrainPlan:
     """What a run is going to do.
 
     Attributes:
-        batch_size: examples of a micro-batch.
+        batch_size: examples of a micro-batch, or its tokens where `batch_tokens` counts those.
         accumulate: micro-batches of an update on each process.
         effective_batch: examples of one update, over all processes and micro-batches.
         max_steps: updates of the whole run.
@@ -46,18 +46,23 @@ class TrainPlan:
     save_every: int
 
 
-def micro_batches(train: Train, *, world_size: int, on_gpu: bool = False) -> tuple[int, int]:
+def micro_batches(
+    train: Train, *, world_size: int, on_gpu: bool = False, longest: int | None = None
+) -> tuple[int, int]:
     """Examples of a micro-batch, and micro-batches of an update on each process.
 
     Args:
         train: the recipe's section.
         world_size: processes.
         on_gpu: where memory runs short in a way that the loop survives, ``auto`` begins with the whole batch.
+        longest: tokens that every sequence may have, where ``batch_tokens`` is to be counted in sequences.
 
     Raises:
         UsageError: the whole batch cannot be divided so.
     """
     size, whole = train.batch_size, train.effective_batch
+    if train.batch_tokens is not None:
+        return max(1, train.batch_tokens // (longest or 1)), train.accumulate
     if whole is None:
         assert isinstance(size, int)
         return size, train.accumulate
@@ -74,7 +79,15 @@ def micro_batches(train: Train, *, world_size: int, on_gpu: bool = False) -> tup
     return found, mine // found
 
 
-def plan_training(train: Train, *, epoch_size: int | None, world_size: int, on_gpu: bool = False) -> TrainPlan:
+def plan_training(
+    train: Train,
+    *,
+    epoch_size: int | None,
+    world_size: int,
+    on_gpu: bool = False,
+    longest: int | None = None,
+    parts_of_epoch: int | None = None,
+) -> TrainPlan:
     """Work out steps, batch and learning rate.
 
     Args:
@@ -82,10 +95,16 @@ def plan_training(train: Train, *, epoch_size: int | None, world_size: int, on_g
         epoch_size: examples of the first epoch; None where nobody knows and the recipe says how many steps.
         world_size: processes.
         on_gpu: as for `micro_batches`.
+        longest: as for `micro_batches`.
+        parts_of_epoch: micro-batches of the first epoch where they hold so many tokens; the effective batch is then
+            the examples of an update on average.
     """
-    batch_size, accumulate = micro_batches(train, world_size=world_size, on_gpu=on_gpu)
+    batch_size, accumulate = micro_batches(train, world_size=world_size, on_gpu=on_gpu, longest=longest)
     effective = batch_size * accumulate * world_size
     per_epoch = math.nan if epoch_size is None else epoch_size / effective
+    if parts_of_epoch is not None and epoch_size is not None:
+        per_epoch = parts_of_epoch / (accumulate * world_size)
+        effective = max(1, round(epoch_size / per_epoch))
     steps = train.max_steps if train.max_steps is not None else max(1, math.ceil((train.epochs or 0) * per_epoch))
     whole_epoch = steps if train.max_steps is not None else max(1, round(per_epoch))
     eval_every = min(train.eval_every or whole_epoch, steps)

@@ -28,9 +28,11 @@ def say_plan(
     frozen = sum(weight.numel() for weight in assembled.model.parameters() if not weight.requires_grad)
     if frozen:
         talk.say(f"frozen: {', '.join(train.freeze)} ({frozen:,} parameters)")
-    talk.say(
-        f"batch: {plan.effective_batch} = {plan.batch_size} x {plan.accumulate} micro-batches x {world_size} processes"
-    )
+    cut = f"{plan.accumulate} micro-batches x {world_size} processes"
+    if plan.batch_size * plan.accumulate * world_size == plan.effective_batch:
+        talk.say(f"batch: {plan.effective_batch} = {plan.batch_size} x {cut}")
+    else:
+        talk.say(f"batch: up to {plan.batch_size:,} tokens x {cut}, {plan.effective_batch} sequences on average")
     rate = f"{plan.learning_rate:.3g}"
     if train.learning_rate_for_batch not in (None, plan.effective_batch):
         rate += f" ({train.learning_rate:.3g} is for a batch of {train.learning_rate_for_batch:,})"

@@ -21,7 +21,7 @@ from albert_cli.stages.session import Session, open_session, start_processes
 from albert_cli.stages.start import build_start
 from albert_cli.stages.suspicions import Collapse, Suspicions
 from albert_cli.stages.tokenizers import load_tokenizer
-from albert_cli.stages.training_run import Work, run_training
+from albert_cli.stages.training_run import Trained, Work, run_training
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.objectives import PretrainingObjective
 from albert_cli.training.waiting import first_on_each_machine
@@ -59,10 +59,11 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
         shards = open_text(recipe, tokenizer, talk, place)
     world = recipe.runtime.nproc if options.dry_run else accelerator.num_processes
     on_gpu = accelerator.device.type == "cuda"
-    batch_size, accumulate = micro_batches(recipe.train, world_size=world, on_gpu=on_gpu)
+    longest = recipe.data.max_length
+    batch_size, accumulate = micro_batches(recipe.train, world_size=world, on_gpu=on_gpu, longest=longest)
     team = Team(batch_size, accumulate, accelerator.process_index, world)
     data = pretraining_data(recipe, tokenizer, shards, team, place)
-    plan = plan_training(recipe.train, epoch_size=data.epoch_size, world_size=world, on_gpu=on_gpu)
+    plan = plan_training(recipe.train, epoch_size=data.epoch_size, world_size=world, on_gpu=on_gpu, longest=longest)
     say_plan(talk, assembled, plan, recipe.train, world_size=world, examples=data.epoch_size)
     for remark in data.remarks:
         talk.say(remark)
@@ -113,7 +114,18 @@ def _train(
         remember=watch.state,
         take_up=watch.take_up,
     )
-    trained = run_training(session, recipe, work)
+    return _finish(session, work, assembled, run_training(session, recipe, work), watch, data)
+
+
+def _finish(
+    session: Session,
+    work: Work,
+    assembled: Assembled,
+    trained: Trained,
+    watch: Watch,
+    data: PretrainingData,
+) -> dict[str, Any]:
+    """Measure the best weights, say what they know, and leave them behind."""
     scores = final_scores(watch.measure(trained.course.step)) if data.held_out else []
     for score in scores:
         if score.name == "sop_accuracy" and score.low is not None and score.high is not None:

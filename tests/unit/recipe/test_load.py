@@ -187,6 +187,18 @@ def test_set_is_checked_like_a_file(override: str, problem: str) -> None:
             "effective_batch (20) is not a multiple of batch_size (8)",
         ),
         (
+            ["train.batch_tokens=4096", "train.batch_size=8"],
+            "train.batch_tokens batch_size and batch_tokens exclude each other: give one of them",
+        ),
+        (
+            ["train.batch_tokens=4096", "train.effective_batch=8"],
+            "train.effective_batch counts sequences, batch_tokens tokens: use accumulate instead",
+        ),
+        (
+            ["train.batch_tokens=4096", "data.order=grouped"],
+            "data.order grouped arranges batches of so many examples: it needs batch_size, not batch_tokens",
+        ),
+        (
             ["train.class_weights=balanced", "task=stsb"],
             "(cola, sst2, mrpc, qqp, mnli, qnli, rte, wnli, text-classification, python-docs)",
         ),

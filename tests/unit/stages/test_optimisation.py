@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from torch import nn
 
-from albert_cli.recipe.training import Train
+from albert_cli.recipe.training import FinetuneTrain, Train
 from albert_cli.stages.optimisation import build_optimizer, build_schedule, plan_training, scaled_rate
 from albert_cli.training.optim import AlbertAdamW, Lamb
 
@@ -62,3 +62,12 @@ def test_the_schedule_rises_and_falls() -> None:
     values = [factor(step) for step in range(12)]
     assert values[:4] == [0.0, 0.25, 0.5, 0.75]
     assert values[4:] == [pytest.approx(1 - step / 12) for step in range(4, 12)]
+
+
+def test_a_budget_of_tokens_is_an_average_number_of_examples() -> None:
+    train = FinetuneTrain(learning_rate=1e-4, epochs=3, batch_tokens=4096, accumulate=2)
+    plan = plan_training(train, epoch_size=1000, world_size=2, parts_of_epoch=40)
+    assert (plan.batch_size, plan.steps_per_epoch, plan.max_steps, plan.effective_batch) == (4096, 10, 30, 100)
+    rows = plan_training(train, epoch_size=1000, world_size=1, longest=512)
+    assert (rows.batch_size, rows.effective_batch) == (8, 16)
+    assert plan_training(train, epoch_size=1000, world_size=1, longest=9000).batch_size == 1
