@@ -14,7 +14,7 @@ import typer.core
 from typer.exceptions import TyperException
 
 from albert_cli import __version__
-from albert_cli.cli import bench, convert, data, env, evaluate, recipe, run, serve, train
+from albert_cli.cli import bench, convert, data, env, evaluate, recipe, run, runs, serve, train
 from albert_cli.cli.errors import INTERRUPTED, close_pipe_silently, from_wrong_usage, report, report_defect
 from albert_cli.cli.options import DebugOption
 from albert_cli.errors import AlbertError, UsageError
@@ -78,7 +78,7 @@ def build_app() -> typer.Typer:
         name = {"evaluate": "eval"}.get(function.__name__, function.__name__.replace("_", "-"))
         app.command(name=name)(function)
     app.command(name="serve", epilog=serve.EXAMPLES)(serve.serve)
-    for name, module in (("recipe", recipe), ("data", data), ("bench", bench)):
+    for name, module in (("recipe", recipe), ("data", data), ("runs", runs), ("bench", bench)):
         group = _group(module.HELP, invoke_without_command=True)
         group.callback()(_group_root)
         for command_name, function in module.COMMANDS.items():

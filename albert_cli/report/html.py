@@ -10,6 +10,7 @@ from albert_cli.files.atomic import write_file
 from albert_cli.files.text import safe_line, safe_text
 from albert_cli.report import numbers
 from albert_cli.report.curves import pictures_from_events
+from albert_cli.report.html_result import result_sections
 from albert_cli.report.run_dir import RunDir
 from albert_cli.report.svg import draw_picture
 
@@ -22,12 +23,13 @@ svg { width: 100%; } svg text { font-size: 11px; fill: currentColor; }
 .legend span { display: inline-block; width: 1.2em; height: 0.4em; margin-right: 0.5em; vertical-align: middle; }
 table { border-collapse: collapse; } td, th { padding: 0.15rem 0.9rem 0.15rem 0; text-align: left; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.cell { background: color-mix(in srgb, #0072b2 calc(var(--share) * 70%), transparent); padding: 0.15rem 0.6rem; }
 pre { overflow-x: auto; font-size: 13px; }
 """
 
 
 def write_html_report(run: RunDir) -> bool:
-    """Write ``report.html`` of a run: its state, curves, last measured values, recipe and environment.
+    """Write ``report.html`` of a run: its state, last measured values, scores, mistakes, curves, recipe, environment.
 
     Returns:
         Whether it was written; a process that must not write leaves it.
@@ -46,6 +48,7 @@ def html_report(run: RunDir) -> str:
     body = [
         f"<h1>{name}</h1>",
         f"<p>{_state_text(run)}</p>",
+        *result_sections(run.result()),
         "<h2>Last values</h2>",
         _last_values(events) or "<p>Nothing was measured.</p>",
         *(["<h2>Curves</h2>"] if curves else []),

@@ -21,15 +21,30 @@ def write_plots(run: RunDir, talk: Talk) -> list[Path]:
     """
     if not run.writes:
         return []
-    if importlib.util.find_spec("matplotlib") is None:
+    if not has_matplotlib():
         talk.say(
             "no PNG curves: matplotlib is not installed (pip install 'albert-cli[plot]'); report.html has them all"
         )
         return []
-    return [_write_png(picture, run.path) for picture in pictures_from_events(run.metrics.events())]
+    pictures = pictures_from_events(run.metrics.events())
+    files = [run.path / f"{file_stem(picture.title)}.png" for picture in pictures]
+    for picture, file in zip(pictures, files, strict=True):
+        draw_png(picture, file)
+    return files
 
 
-def _write_png(picture: Picture, folder: Path) -> Path:
+def has_matplotlib() -> bool:
+    """Whether PNG files can be drawn."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def file_stem(title: str) -> str:
+    """The name of a picture's file without its ending."""
+    return re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
+
+
+def draw_png(picture: Picture, path: Path) -> None:
+    """Draw one picture; needs matplotlib."""
     # The object interface, not pyplot: pyplot keeps global state and may look for a display.
     from matplotlib.figure import Figure
 
@@ -42,6 +57,4 @@ def _write_png(picture: Picture, folder: Path) -> Path:
     axes.set_xlabel("step")
     axes.grid(alpha=0.2)
     axes.legend(frameon=False, fontsize="small")
-    path = folder / (re.sub(r"[^a-z0-9]+", "_", picture.title.lower()).strip("_") + ".png")
     figure.savefig(path, dpi=120)
-    return path

@@ -1,7 +1,7 @@
 """Where does a run put what it makes, and how do we know what state it is in?
 
 The layout is a promise to users and scripts: recipe.yaml, environment.json, status.json, metrics.jsonl, log.txt,
-checkpoints/, predictions/, model/, report.html, README.md. A run directory is never overwritten.
+checkpoints/, predictions/, model/, result.json, report.html, README.md. A run directory is never overwritten.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Literal
 from albert_cli.errors import CheckpointError, UsageError
 from albert_cli.files.atomic import PARTIAL, write_file
 from albert_cli.files.lock import LOCK_FILE, lock_directory
-from albert_cli.files.text import safe_line
+from albert_cli.files.text import json_line, safe_line
 from albert_cli.report.console import is_main_process
 from albert_cli.report.metrics_log import MetricsLog
 
@@ -158,6 +158,10 @@ class RunDir:
         """Keep versions, devices, commit and command line."""
         self._write("environment.json", json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
 
+    def write_result(self, facts: Mapping[str, Any]) -> None:
+        """Keep what the command reports at its end, and what explains it."""
+        self._write("result.json", json_line(facts) + "\n")
+
     def write_card(self, text: str) -> None:
         """Keep the model card (Markdown)."""
         self._write("README.md", text)
@@ -184,11 +188,11 @@ class RunDir:
 
     def environment(self) -> dict[str, Any]:
         """Read what was kept about the environment; empty when nothing was."""
-        try:
-            facts = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return facts if isinstance(facts, dict) else {}
+        return self._read_facts("environment.json")
+
+    def result(self) -> dict[str, Any]:
+        """Read what the command reported at its end; empty before that."""
+        return self._read_facts("result.json")
 
     def append_metrics(self, event: Mapping[str, Any]) -> None:
         """Add one measured event (``step``, ``split``, values) to metrics.jsonl."""
@@ -198,6 +202,13 @@ class RunDir:
     def drop_metrics_after(self, step: int) -> int:
         """Forget events after the step that a resumed run goes on from; returns how many."""
         return self.metrics.drop_after(step) if self.writes else 0
+
+    def _read_facts(self, name: str) -> dict[str, Any]:
+        try:
+            facts = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return facts if isinstance(facts, dict) else {}
 
     def _write(self, name: str, text: str) -> None:
         if self.writes:

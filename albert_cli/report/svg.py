@@ -15,6 +15,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 12, 32
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#555555")
 _DASHES = ("", "6 3", "2 3", "8 3 2 3")
 _MAX_POINTS = 1000
+_FILE_STYLE = "text { font: 11px system-ui, sans-serif; fill: #222222 } .grid { stroke: #222222; opacity: 0.15 }"
 
 
 def draw_picture(picture: Picture) -> str:
@@ -31,6 +32,22 @@ def draw_picture(picture: Picture) -> str:
         "</svg>",
     ]
     return "\n".join(parts) + "\n" + _draw_legend(picture.curves)
+
+
+def svg_document(picture: Picture) -> str:
+    """Draw a picture as a file of its own, with its legend inside, for pages that show files."""
+    rows = [
+        f'<text x="{_LEFT}" y="{HEIGHT + 16 * (place + 1)}"><tspan fill="{_style(place)[0]}">■</tspan> '
+        f"{_legend_text(curve)}</text>"
+        for place, curve in enumerate(picture.curves)
+    ]
+    height = HEIGHT + 16 * (len(rows) + 1)
+    drawing = draw_picture(picture).partition("</svg>")[0].partition("\n")[2]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
+        f'role="img" aria-label="{_escape(picture.title)} over the steps">\n<style>{_FILE_STYLE}</style>\n'
+        f'<rect width="100%" height="100%" fill="#ffffff"/>\n{drawing}' + "\n".join(rows) + "\n</svg>\n"
+    )
 
 
 def ticks(low: float, high: float, *, count: int) -> list[float]:
@@ -71,10 +88,13 @@ def _draw_legend(curves: Sequence[Curve]) -> str:
     entries = []
     for place, curve in enumerate(curves):
         colour, _ = _style(place)
-        last_step, last_value = curve.points[-1]
-        text = f"{_escape(curve.name)}: {_number(last_value)} at step {last_step:,}"
-        entries.append(f'<li><span style="background:{colour}"></span>{text}</li>')
+        entries.append(f'<li><span style="background:{colour}"></span>{_legend_text(curve)}</li>')
     return '<ul class="legend">' + "".join(entries) + "</ul>"
+
+
+def _legend_text(curve: Curve) -> str:
+    last_step, last_value = curve.points[-1]
+    return f"{_escape(curve.name)}: {_number(last_value)} at step {last_step:,}"
 
 
 def _thin(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:

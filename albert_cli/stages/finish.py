@@ -23,8 +23,9 @@ def finish_run(
     scores: Sequence[Score],
     data: Mapping[str, Any],
     result: Mapping[str, Any],
+    explained: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write ``model/`` and ``README.md``.
+    """Write ``model/``, ``README.md`` and ``result.json``.
 
     Args:
         session: of the run.
@@ -34,6 +35,7 @@ def finish_run(
         scores: of the best weights.
         data: facts about the data for the card.
         result: what the command reports besides step, time and place.
+        explained: what else the report of the run shows: breakdowns, mistakes.
 
     Returns:
         The command's result, ready for JSON.
@@ -49,6 +51,7 @@ def finish_run(
         **result,
     }
     on_main_process(session.accelerator, lambda: _write(session, work, assembled, trained, scores, data))
+    session.run.write_result({**summary, **(explained or {})})
     session.talk.say(f"model: {session.run.model_path}")
     return summary
 

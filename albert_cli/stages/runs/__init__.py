@@ -1,0 +1,1 @@
+"""`albert runs`: look at, compare and draw past runs."""
