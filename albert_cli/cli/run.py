@@ -9,7 +9,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from albert_cli.cli.options import DebugOption, DeviceOption, PrecisionOption, QuietOption, ThreadsOption
+from albert_cli.cli.options import (
+    CompileOption,
+    DebugOption,
+    DeviceOption,
+    Int8Option,
+    OnnxOption,
+    PrecisionOption,
+    QuietOption,
+    ThreadsOption,
+    VerboseOption,
+)
 from albert_cli.cli.task_options import (
     AlignOption,
     DocStrideOption,
@@ -87,7 +97,7 @@ BatchSizeOption = Annotated[
         "--batch-size",
         metavar="TOKENS",
         min=1,
-        help="Tokens computed together at most (4096); a longer line is computed alone.",
+        help="Tokens computed together at most (1024, on a GPU 16384); a longer line is alone.",
         show_default=False,
     ),
 ]
@@ -130,12 +140,16 @@ def run(
     pretty: PrettyOption = False,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    int8: Int8Option = False,
+    onnx: OnnxOption = False,
+    compile_: CompileOption = False,
     threads: ThreadsOption = None,
+    verbose: VerboseOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> int | None:
     """Answer input lines, one JSON object each, as they come."""
-    from albert_cli.recipe.requests import RunRequest
+    from albert_cli.recipe.requests import Engine, RunRequest
 
     if texts and input_ is not None:
         raise UsageError("TEXT and --input exclude each other (albert run)", hint="give one of them")
@@ -185,6 +199,7 @@ def run(
         aggregation=aggregation,
         parameters=task_parameters(options),
         batch_size=batch_size,
+        engine=Engine(int8=int8, onnx=onnx, compile=compile_, verbose=verbose),
         quiet=quiet,
         debug=debug,
     )

@@ -12,8 +12,9 @@ from albert_cli.errors import ModelError, UsageError
 
 Warn = Callable[[str], None]
 
-# Enough that a processor or a small GPU is busy, few enough that the first answers do not wait long.
-BATCH_TOKENS = 4096
+# More gains no speed on a processor and lets answers wait (docs/performance.md).
+BATCH_TOKENS = 1024
+_GPU_BATCH_TOKENS = 16_384
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def choose_compute(device: str, precision: str, warn: Warn) -> Compute:
     if precision == "fp16" and chosen.type == "cpu":
         warn("fp16 needs a GPU; computing in fp32")
         return Compute(chosen)
-    return Compute(chosen, {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision])
+    batch_tokens = BATCH_TOKENS if chosen.type == "cpu" else _GPU_BATCH_TOKENS
+    return Compute(chosen, {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision], batch_tokens)
 
 
 def choose_device(name: str, warn: Warn) -> torch.device:

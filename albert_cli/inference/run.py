@@ -6,13 +6,12 @@ import gzip
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from albert_cli.errors import DataError, UsageError
 from albert_cli.files.text import safe_line, safe_text
 from albert_cli.inference.choice_records import choice_reader, read_choice_document
-from albert_cli.inference.device import BATCH_TOKENS, Compute, Warn, choose_compute
+from albert_cli.inference.device import Compute, Warn
 from albert_cli.inference.queries import Query, Refusal, Task
 from albert_cli.inference.records import Reader, infer_format, read_json_document, reader_for
 from albert_cli.inference.stream import (
@@ -56,12 +55,12 @@ def run(request: RunRequest, *, sink: Callable[[BinaryIO], Sink] = JsonLines, wa
     with ExitStack() as stack:
         source = stack.enter_context(_open_input(request))
         queries = _queries(request, format_, source)
-        task = build_task(request, warn)
+        loaded, compute = load_model(request, warn)
+        task = task_for(request, loaded, compute, warn)
         if source is None and not request.texts and sys.stdin.isatty() and not _is_complete(request):
             sys.stderr.write("reading lines from the terminal; Ctrl-D ends them\n")
         out = stack.enter_context(_open_output(request))
-        batch_tokens = request.batch_size or BATCH_TOKENS
-        num_lines, num_errors = answer_stream(queries, task, sink(out), batch_tokens=batch_tokens)
+        num_lines, num_errors = answer_stream(queries, task, sink(out), batch_tokens=compute.batch_tokens)
     if num_errors:
         raise DataError(
             f"{num_errors:,} of {num_lines:,} inputs have no answer", hint='their "error" in the output says why'
@@ -74,25 +73,25 @@ def _is_complete(request: RunRequest) -> bool:
     return request.quiet or (request.question is not None and request.context is not None)
 
 
-def build_task(request: RunRequest, warn: Warn) -> Task:
-    """Load the model of a request and make what answers its task."""
-    loaded, compute = load_model(request, warn)
-    return task_for(request, loaded, compute, warn)
-
-
 def load_model(request: RunRequest, warn: Warn) -> tuple[Loaded, Compute]:
-    """Load the model of a request where it is to compute."""
+    """Load the model of a request with what computes its answers."""
     import torch
 
-    from albert_cli.inference.loading import load_for_task
+    from albert_cli.inference.engine import load_engine
 
     if request.threads is not None:
         torch.set_num_threads(request.threads)
-    compute = choose_compute(request.device, request.precision, warn)
-    if request.batch_size is not None:
-        compute = replace(compute, batch_tokens=request.batch_size)
-    loaded = load_for_task(request.task, request.model, device=compute.device, tokenizer=request.tokenizer)
-    return loaded, compute
+    return load_engine(
+        request.task,
+        request.model,
+        tokenizer=request.tokenizer,
+        device=request.device,
+        precision=request.precision,
+        engine=request.engine,
+        warn=warn,
+        say=_say_on_stderr if request.engine.verbose else _say_nothing,
+        batch_tokens=request.batch_size,
+    )
 
 
 def task_for(request: RunRequest, loaded: Loaded, compute: Compute, warn: Warn) -> Task:
@@ -224,6 +223,14 @@ def _is_whole(source: BinaryIO) -> bool:
 def _decode_argument(text: str) -> str:
     """An argument of the command line; bytes that are no UTF-8 are replaced, as in lines."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _say_on_stderr(text: str) -> None:
+    sys.stderr.write(f"{safe_text(text)}\n")
+
+
+def _say_nothing(text: str) -> None:
+    """For those who did not ask."""
 
 
 def _warn_on_stderr(text: str) -> None:

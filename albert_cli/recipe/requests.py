@@ -108,6 +108,23 @@ class ConvertRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What computes the answers of `albert run` and `albert predict`, besides the precision.
+
+    Args:
+        int8: products in 8 bits.
+        onnx: onnxruntime computes; a directory that holds ``model.onnx`` and no other weights needs no word.
+        compile: compile the shared layer.
+        verbose: say which products compute.
+    """
+
+    int8: bool = False
+    onnx: bool = False
+    compile: bool = False
+    verbose: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRequest:
     """One call of `albert run`.
 
@@ -131,7 +148,7 @@ class RunRequest:
         pooling: one of `POOLINGS`.
         aggregation: one of `AGGREGATIONS`; None takes `first`.
         parameters: further parameters of the task, under their names in Python (`inference.tasks.PARAMETERS`).
-        batch_size: tokens that are computed together at most; None takes 4096. A longer line is computed alone.
+        batch_size: tokens that are computed together at most, a longer line alone; None takes what suits the device.
         quiet: no talk on stderr but warnings and errors.
         debug: the user wants tracebacks.
     """
@@ -156,6 +173,7 @@ class RunRequest:
     aggregation: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int | None = None
+    engine: Engine = field(default_factory=Engine)
     quiet: bool = False
     debug: bool = False
 
