@@ -124,6 +124,33 @@ class Window:
 
 
 @dataclass
+class Spent:
+    """Where the time went besides computing: seconds since some moment.
+
+    Attributes:
+        data: waiting for batches.
+        saving: checkpoints.
+        evaluating: evaluations.
+        began: that moment, on the monotonic clock.
+    """
+
+    data: float = 0.0
+    saving: float = 0.0
+    evaluating: float = 0.0
+    began: float = field(default_factory=lambda: float(time.monotonic()))
+
+    def add(self, *, data: float = 0.0, saving: float = 0.0, evaluating: float = 0.0) -> None:
+        """Add seconds."""
+        self.data, self.saving, self.evaluating = self.data + data, self.saving + saving, self.evaluating + evaluating
+
+    def shares(self) -> dict[str, float]:
+        """Shares of the time that has passed: ``data_share``, ``saving_share``, ``evaluating_share``."""
+        passed = max(time.monotonic() - self.began, 1e-9)
+        parts = {"data": self.data, "saving": self.saving, "evaluating": self.evaluating}
+        return {f"{name}_share": seconds / passed for name, seconds in parts.items()}
+
+
+@dataclass
 class Follower:
     """Turns loop events into files and talk.
 
@@ -151,6 +178,8 @@ class Follower:
     saved_at: int = -1
     saved_best: bool = False
     window: Window = field(default_factory=Window)
+    since_line: Spent = field(default_factory=Spent)
+    since_start: Spent = field(default_factory=Spent)
 
     def follow(self, events: Iterable[Event], progress: Progress) -> None:
         """Take all events.
@@ -158,6 +187,19 @@ class Follower:
         Raises:
             Interrupted: someone asked to stop; the state is saved.
         """
+        self.since_line, self.since_start = Spent(), Spent()
+        self._take(events, progress)
+        shares = self.since_start.shares()
+        self.session.talk.say(
+            f"time: {1 - sum(shares.values()):.1%} computing, {shares['data_share']:.1%} waiting for data, "
+            f"{shares['evaluating_share']:.1%} evaluating, {shares['saving_share']:.1%} saving"
+        )
+
+    def _spent(self, **seconds: float) -> None:
+        for spent in (self.since_line, self.since_start):
+            spent.add(**seconds)
+
+    def _take(self, events: Iterable[Event], progress: Progress) -> None:
         self.window.restart(self.course.window)
         self.course.window = {}
         for event in events:
@@ -199,12 +241,15 @@ class Follower:
         self.course.step = report.step
         self.course.evaluation_due = False
         self.window.add(report)
+        self._spent(data=report.waited)
         if report.step % self.log_every:
             progress.update(report.step)
             return
         line = self.train_line(self.window)
         seconds, tokens = self.window.seconds(), self.window.tokens()
         line["tokens_per_second"] = tokens / seconds if seconds > 0 else 0.0
+        line |= self.since_line.shares()
+        self.since_line = Spent()
         self.session.run.append_metrics({"step": report.step, "split": "train", **line})
         self.session.trackers.log({f"train/{name}": value for name, value in line.items()}, step=report.step)
         shown = ("loss", "mlm_loss_masked", "sop_accuracy", "accuracy", "learning_rate", "tokens_per_second")
@@ -212,6 +257,7 @@ class Follower:
         self.window.restart()
 
     def _evaluated(self, report: EvalReport) -> None:
+        self._spent(evaluating=report.seconds)
         measured = self.measure(report.result)
         course = self.course
         course.step, course.evaluation_due = report.step, False
@@ -247,7 +293,9 @@ class Follower:
     def _save(self, *, best: bool = False) -> None:
         if self.saved_at == self.course.step and (self.saved_best or not best):
             return
+        began = time.monotonic()
         self.save(best)
+        self._spent(saving=time.monotonic() - began)
         self.saved_at, self.saved_best = self.course.step, best
 
     def _stopped(self, event: Stopped) -> None:

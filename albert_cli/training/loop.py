@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from accelerate import Accelerator
@@ -37,10 +37,11 @@ __all__ = ["EvalReport", "Event", "RolledBack", "SavePoint", "SmallerBatches", "
 
 @dataclass(frozen=True)
 class EvalReport:
-    """An evaluation after ``step`` updates; ``result`` is what the caller's function gave."""
+    """An evaluation after ``step`` updates; ``result`` is what the caller's function gave after so many ``seconds``."""
 
     step: int
     result: Any
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -264,7 +265,9 @@ def _round(run: Updates, supply: _Supply, course: _Course, at: _Position) -> Gen
         run.check()
     if due and course.evaluate is not None and not signal_number:
         try:
-            yield EvalReport(at.step, run.evaluate(course.evaluate, at.step))
+            began = time.monotonic()
+            result = run.evaluate(course.evaluate, at.step)
+            yield EvalReport(at.step, result, time.monotonic() - began)
             due = False
         except EvaluationStopped as stopped:
             signal_number = stopped.signal_number
@@ -284,12 +287,15 @@ def _round(run: Updates, supply: _Supply, course: _Course, at: _Position) -> Gen
 
 def _one_step(run: Updates, supply: _Supply, step: int) -> Iterator[Event]:
     while True:
+        began = time.monotonic()
+        batches = next(supply.batches)
+        waited = time.monotonic() - began
         try:
-            report = run.step(step, next(supply.batches))
+            report = run.step(step, batches)
         except MicroBatchTooLarge:
             report = None
         if report is not None:
-            yield report
+            yield replace(report, waited=waited)
             return
         run.free_memory()  # after the exception is gone, which held on to the activations
         yield supply.cut(step)

@@ -50,6 +50,7 @@ class StepReport:
         gradient_norm: 0-d, before clipping.
         tokens: 0-d, tokens of all processes.
         skipped_steps: updates left out since the start, because fp16 gradients overflowed.
+        waited: seconds that this process waited for the step's micro-batches.
     """
 
     step: int
@@ -61,6 +62,7 @@ class StepReport:
     gradient_norm: Tensor
     tokens: Tensor
     skipped_steps: int = 0
+    waited: float = 0.0
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

@@ -106,7 +106,8 @@ def events(run: Path, split: str | None = None) -> list[dict[str, Any]]:
     """Lines of metrics.jsonl without what depends on the time of day."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     chosen = [line for line in lines if split in (None, line["split"])]
-    return [{key: value for key, value in line.items() if key != "tokens_per_second"} for line in chosen]
+    clocked = ("tokens_per_second", "data_share", "saving_share", "evaluating_share")
+    return [{key: value for key, value in line.items() if key not in clocked} for line in chosen]
 
 
 def losses(run: Path, split: str = "train") -> list[float]:

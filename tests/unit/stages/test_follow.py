@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +174,33 @@ def test_a_run_that_never_lived_is_given_up_half_way(tmp_path: Path) -> None:
     run = Run(tmp_path / "few", **measure)
     run.follow(step(7), EvalReport(7, dead), step(8), EvalReport(8, dead))
     assert run.course.step == 8
+
+
+def test_the_log_says_what_time_went_into_besides_computing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run(tmp_path / "run", log_every=1)
+    run.follower.session.talk.quiet = False
+    now = [100.0]
+
+    def events() -> Any:
+        now[0] += 10
+        yield replace(step(1), waited=2.0)
+        now[0] += 10
+        yield EvalReport(1, 0.5, seconds=6.0)
+        now[0] += 4
+        yield replace(step(2), waited=1.0)
+
+    def save(best: bool) -> None:
+        now[0] += 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("albert_cli.stages.follow.time.monotonic", lambda: now[0])
+        run.follower.save = save
+        run.follower.follow(events(), run.progress)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    first, second = (line for line in lines if line["split"] == "train")
+    assert (first["data_share"], first["saving_share"], first["evaluating_share"]) == (0.2, 0.0, 0.0)
+    assert second["data_share"] == pytest.approx(1 / 15)
+    assert second["saving_share"] == pytest.approx(1 / 15)
+    assert second["evaluating_share"] == pytest.approx(6 / 15)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "time: 60.0% computing, 12.0% waiting for data, 24.0% evaluating, 4.0% saving" in said
