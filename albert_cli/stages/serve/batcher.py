@@ -68,14 +68,21 @@ class Batcher:
     Args:
         meters: counts batches and inputs.
         on_failure: told when the model fails, in the thread of the model.
+        batch_tokens: tokens that are computed together, about.
         gather_seconds: how long a batch that is not full waits for more.
     """
 
     def __init__(
-        self, meters: Meters, on_failure: Callable[[Exception], None], *, gather_seconds: float = GATHER_SECONDS
+        self,
+        meters: Meters,
+        on_failure: Callable[[Exception], None],
+        *,
+        batch_tokens: int = BATCH_TOKENS,
+        gather_seconds: float = GATHER_SECONDS,
     ) -> None:
         self._meters = meters
         self._on_failure = on_failure
+        self._batch_tokens = batch_tokens
         self._gather_seconds = gather_seconds
         self._tickets: deque[_Ticket] = deque()
         self._changed = threading.Condition()
@@ -155,7 +162,7 @@ class Batcher:
         others: deque[_Ticket] = deque()
         batch: list[tuple[_Ticket, int]] = []
         tokens = 0
-        while self._tickets and len(batch) < BATCH_INPUTS and tokens < BATCH_TOKENS:
+        while self._tickets and len(batch) < BATCH_INPUTS and tokens < self._batch_tokens:
             ticket = self._tickets.popleft()
             if ticket.future.cancelled():
                 self._num_waiting -= len(ticket.queries) - ticket.next

@@ -106,7 +106,7 @@ def make_service(
         model=_shown_name(request.model),
         labels=_labels(loaded, request.task),
         make_variant=make,
-        batcher=Batcher(meters, functools.partial(_say_failure, talk)),
+        batcher=Batcher(meters, functools.partial(_say_failure, talk), batch_tokens=compute.batch_tokens),
         meters=meters,
         limits=limits,
         hosts=hosts,

@@ -19,7 +19,7 @@ class Held:
     def __init__(self, task: Echo | None = None) -> None:
         self.gate = threading.Event()
         self.failures: list[Exception] = []
-        self.batcher = Batcher(Meters(), self.failures.append, gather_seconds=0)
+        self.batcher = Batcher(Meters(), self.failures.append, batch_tokens=4096, gather_seconds=0)
         self.task = task or Echo()
         self._first = Echo(opened=self.gate)
 
