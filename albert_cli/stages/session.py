@@ -28,6 +28,7 @@ from albert_cli.report.environment import describe_environment
 from albert_cli.report.html import write_html_report
 from albert_cli.report.plots import write_plots
 from albert_cli.report.run_dir import RunDir
+from albert_cli.training.checkpoint import on_main_process
 from albert_cli.training.device import leave_processes, make_accelerator, set_threads
 from albert_cli.training.evaluation import EvaluationStopped
 from albert_cli.training.interrupt import StopFlag, stop_on_signals
@@ -117,7 +118,7 @@ def open_session(
             talk.copy_to(run.log_path)
             stack.callback(talk.close)
         if options.resume:
-            _check_same_recipe(loaded, run)
+            on_main_process(accelerator, lambda: _check_same_recipe(loaded, run))
         else:
             run.write_recipe(dump_resolved(loaded))
         run.write_environment(describe_environment(devices=True, command=["albert", *sys.argv[1:]]))

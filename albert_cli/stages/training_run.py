@@ -27,7 +27,7 @@ from albert_cli.training.checkpoint import (
     find_checkpoint,
     forget_later,
     list_checkpoints,
-    load_checkpoint,
+    load_on_all,
     on_main_process,
     save_checkpoint,
     step_of,
@@ -154,7 +154,7 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
             )
     accelerator.wait_for_everyone()
     chosen = "last" if work.evaluate is None else "best"
-    load_checkpoint(session.run.checkpoints_path / chosen, model=work.model)
+    load_on_all(accelerator, session.run.checkpoints_path / chosen, model=work.model)
     return Trained(course, time.monotonic() - began, guard)
 
 
@@ -177,7 +177,8 @@ def save_model_files(folder: Path, model: AlbertPreTrainedModel, tokenizer: Albe
 
 
 def _resume(session: Session, work: Work, optimizer: torch.optim.Optimizer, guard: Guard) -> Course:
-    found = find_checkpoint(session.run.checkpoints_path)
+    accelerator = session.accelerator
+    found = on_main_process(accelerator, lambda: find_checkpoint(session.run.checkpoints_path))
     for path, problem in found.skipped:
         session.talk.warn(f"checkpoint {path.name} is damaged ({problem}); the one before it is used")
     if found.path is None:
@@ -188,7 +189,7 @@ def _resume(session: Session, work: Work, optimizer: torch.optim.Optimizer, guar
         session.talk.say("no checkpoint was written yet: starting from the first step")
         session.run.drop_metrics_after(-1)
         return _first(work)
-    state = load_checkpoint(found.path, model=work.model, optimizer=optimizer, scaler=session.accelerator.scaler)
+    state = load_on_all(accelerator, found.path, model=work.model, optimizer=optimizer)
     if state.data_fingerprint != work.data_fingerprint:
         raise CheckpointError(
             "the training data are not those this run was started with",
@@ -227,7 +228,7 @@ def _restorer(
         chosen = on_main_process(session.accelerator, lambda: _earlier(session.run.checkpoints_path, before))
         if chosen is None:
             return None
-        state = load_checkpoint(Path(chosen), model=work.model, optimizer=optimizer, scaler=session.accelerator.scaler)
+        state = load_on_all(session.accelerator, Path(chosen), model=work.model, optimizer=optimizer)
         for name, value in vars(course_from(state.extra["course"])).items():
             setattr(course, name, value)
         guard.recent = list(state.extra.get("guard", {}).get("recent", []))

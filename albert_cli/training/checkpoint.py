@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ from torch.optim.optimizer import Optimizer
 
 from albert_cli.errors import AlbertError, CheckpointError
 from albert_cli.files.atomic import new_directory, point_link, remove_directory, write_file
-from albert_cli.files.checksum import verify_manifest, write_manifest
+from albert_cli.files.checksum import MANIFEST, file_sha256, verify_manifest, write_manifest
 from albert_cli.files.limits import free_bytes, require_free_space
 
 WEIGHTS = "model.safetensors"
@@ -216,6 +216,45 @@ def load_checkpoint(
             hint="resume with the recipe that made it",
         ) from error
     return state
+
+
+def load_on_all(
+    accelerator: Accelerator, path: Path, *, model: nn.Module, optimizer: Optimizer | None = None
+) -> TrainState:
+    """`load_checkpoint` on all processes, also where only the main one's machine has the files.
+
+    Args:
+        accelerator: who the processes are; also its loss scaling is read, if there is an optimiser.
+        path: directory of the checkpoint, as the main process sees it.
+        model: takes the weights.
+        optimizer: takes its state.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or of another model; on every process.
+    """
+    scaler = accelerator.scaler if optimizer is not None else None
+    if accelerator.num_processes == 1 or len(set(gather_object([_files_seen(path)]))) == 1:
+        return load_checkpoint(path, model=model, optimizer=optimizer, scaler=scaler)
+
+    def read() -> tuple[TrainState, dict[str, Tensor], Any, Any]:
+        state = load_checkpoint(path, model=model, optimizer=optimizer, scaler=scaler)
+        steps = None if optimizer is None else optimizer.state_dict()
+        return state, _weights(model), steps, None if scaler is None else scaler.state_dict()
+
+    state, weights, steps, scale = on_main_process(accelerator, read)
+    if not accelerator.is_main_process:
+        _load_weights(model, weights)
+        if optimizer is not None:
+            optimizer.load_state_dict(steps)
+        if scaler is not None and scale is not None:
+            scaler.load_state_dict(scale)
+    return state
+
+
+def _files_seen(path: Path) -> str:
+    """Sizes and sums of a checkpoint's files as this machine has them, in one word; empty where it has none."""
+    manifest = path / MANIFEST
+    return file_sha256(manifest) if manifest.is_file() else ""
 
 
 def on_main_process(accelerator: Accelerator, action: Callable[[], T]) -> T:

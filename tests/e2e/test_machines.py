@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from command_line import ROOT, Outcome, albert, done, events, losses, settings
+from command_line import ROOT, Outcome, albert, done, events, settings
 from small_texts import write_corpus
 
 from albert_cli.training.launch import _free_port
@@ -85,15 +85,13 @@ def folders(tmp_path: Path) -> list[Path]:
     return made
 
 
-def test_each_machine_prepares_its_part_and_a_killed_run_goes_on_exactly(
-    recipe: Path, folders: list[Path], tmp_path: Path
-) -> None:
-    """Two processes on each machine; half of the run is made again."""
-    whole, halves = tmp_path / "whole", tmp_path / "halves"
-    part = ("pretrain", recipe, *FEW, *settings(data__each_node="part", train__batch_size=2))
-    said = went_well(on_two_machines(folders, *part, "--out", whole, "--json", each=2))
+def test_each_machine_prepares_its_part_and_a_killed_run_goes_on_exactly(recipe: Path, folders: list[Path]) -> None:
+    """Half of the run is made again; only the first machine has the run directory."""
+    whole, halves = folders[0] / "whole", folders[0] / "halves"
+    part = ("pretrain", recipe, *FEW, *settings(data__each_node="part"))
+    said = went_well(on_two_machines(folders, *part, "--out", "whole", "--json"))
     assert "2 machines, each with its own part of the text: " in said.err
-    assert "batch: 8 = 2 x 1 micro-batches x 4 processes" in said.err
+    assert "batch: 8 = 4 x 1 micro-batches x 2 processes" in said.err
     (first,), (second,) = (facts(folder / "cache") for folder in folders)
     assert first["key"] != second["key"]
     for name in ("documents", "sentences", "tokens"):
@@ -102,21 +100,22 @@ def test_each_machine_prepares_its_part_and_a_killed_run_goes_on_exactly(
     assert abs(first["documents"] - second["documents"]) <= 1
     assert [line["step"] for line in events(whole, "train")] == list(range(1, 13))
     lose_the_last_checkpoint(whole, halves)
-    went_well(on_two_machines(folders, *part, "--out", halves, "--resume", each=2))
+    went_well(on_two_machines(folders, *part, "--out", "halves", "--resume"))
     assert events(halves) == events(whole)
+    assert [path.name for path in folders[1].iterdir()] == ["cache"]
 
 
 def test_machines_with_files_of_their_own(recipe: Path, folders: list[Path], tmp_path: Path) -> None:
-    """The same name, other texts; the order in which a scheduler numbers the machines changes nothing."""
+    """Two processes on each; the same name, other texts."""
     for number, folder in enumerate(folders):
         write_corpus(folder / "text.txt", documents=20 + 20 * number, seed=number)
-    own = ("pretrain", recipe, *FEW, *settings(data__path="text.txt", data__each_node="own", train__dropout=0.0))
-    said = went_well(on_two_machines(folders, *own, "--out", tmp_path / "run", "--json"))
+    own = settings(data__path="text.txt", data__each_node="own", train__batch_size=2)
+    run = tmp_path / "run"
+    said = went_well(on_two_machines(folders, "pretrain", recipe, *FEW, *own, "--out", run, "--json", each=2))
+    assert "batch: 8 = 2 x 1 micro-batches x 4 processes" in said.err
     assert "so a small part is seen more often" in said.err
     assert said.result["data"]["documents"] == 60
-    went_well(on_two_machines(folders[::-1], *own, "--out", tmp_path / "turned"))
-    assert losses(tmp_path / "turned") == pytest.approx(losses(tmp_path / "run"), abs=1e-5)
-    assert losses(tmp_path / "turned", "held_out") == pytest.approx(losses(tmp_path / "run", "held_out"), abs=1e-5)
+    assert [line["step"] for line in events(run, "train")] == list(range(1, 13))
 
 
 def test_text_read_in_its_own_order_goes_on_exactly_on_every_machine(
