@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from albert_cli.models.config import AlbertConfig
 
@@ -46,8 +46,9 @@ _PEERS = ("hf", "hf-bin", "tf2", "flax")
 _ORIGINAL_EPSILON = 1e-12
 
 
-class SpecialIds(Protocol):
-    """What the rules ask of a tokenizer."""
+@dataclass(frozen=True)
+class SpecialIds:
+    """What the rules ask of a tokenizer: the ids that a configuration repeats."""
 
     pad_token_id: int
     cls_token_id: int

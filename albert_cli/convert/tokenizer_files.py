@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from albert_cli.convert.config_findings import SpecialIds
 from albert_cli.convert.tokenizer_differences import Difference, differences, under_the_original_recipe
 from albert_cli.models.config import AlbertConfig
 from albert_cli.tokenization.settings import find_files
@@ -31,32 +32,36 @@ class TokenizerReport:
     source: str | None
     files: tuple[str, ...]
     notes: tuple[str, ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[Difference, ...] = ()
 
 
-def find_tokenizer(source: Path, named: str | None) -> AlbertTokenizer | None:
-    """The tokenizer that a user names, or that lies beside the weights; None if there is none.
+def tokenizer_place(source: Path, named: str | None) -> str | Path | None:
+    """Where the tokenizer is that a user names, or that lies beside the weights; None if there is none."""
+    return source if named is None and find_files(source) is not None else named
+
+
+def special_ids(place: str | Path | None) -> SpecialIds | None:
+    """Ids that a configuration repeats; None without a tokenizer.
 
     Raises:
         ModelError: it cannot be read.
     """
-    if named is None and find_files(source) is None:
+    if place is None:
         return None
-    return AlbertTokenizer.from_pretrained(named or source)
+    tokenizer = AlbertTokenizer.from_pretrained(place)
+    return SpecialIds(tokenizer.pad_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id)
 
 
-def send(
-    tokenizer: AlbertTokenizer, folder: Path, config: AlbertConfig, *, to: str, name: str | Path
-) -> TokenizerReport:
+def send(place: str | Path, folder: Path, config: AlbertConfig, *, to: str) -> TokenizerReport:
     """Write a tokenizer beside the weights, in the files that the target's readers look for.
 
     Args:
-        tokenizer: the tokenizer.
+        place: of the tokenizer.
         folder: of the target.
         config: of the model.
         to: format of the target.
-        name: what the tokenizer was read from.
     """
+    tokenizer = AlbertTokenizer.from_pretrained(place)
     notes = _notes(tokenizer, config)
     if tokenizer.model_max_length > config.max_position_embeddings:
         tokenizer.model_max_length = config.max_position_embeddings
@@ -66,15 +71,26 @@ def send(
         notes.append("google's code takes lower-casing from a flag (--do_lower_case), no file says it")
     else:
         written = [Path(one) for one in tokenizer.save_pretrained(folder)]
-    found = differences(tokenizer, under_the_original_recipe(name, tokenizer), folder)
     return TokenizerReport(
         kind=tokenizer.kind,
         pieces=len(tokenizer),
         source=tokenizer.vocab_file,
         files=tuple(sorted(path.name for path in written)),
         notes=tuple(notes),
-        differences=tuple(found),
     )
+
+
+def ask_the_peers(report: TokenizerReport, place: str | Path, folder: Path) -> TokenizerReport:
+    """Try the known differences on a tokenizer that was sent; takes memory, so best once the weights are gone.
+
+    Args:
+        report: what `send` gave.
+        place: of the tokenizer.
+        folder: of the target.
+    """
+    tokenizer = AlbertTokenizer.from_pretrained(place)
+    found = differences(tokenizer, under_the_original_recipe(place, tokenizer), folder)
+    return replace(report, differences=tuple(found))
 
 
 def _notes(tokenizer: AlbertTokenizer, config: AlbertConfig) -> list[str]:

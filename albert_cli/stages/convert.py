@@ -15,7 +15,13 @@ from albert_cli.convert.cells import refusal
 from albert_cli.convert.config_findings import Facts, Finding, file_values, look
 from albert_cli.convert.content import Content, LeftOut
 from albert_cli.convert.formats import FORMATS, read_checkpoint, recognise
-from albert_cli.convert.tokenizer_files import TokenizerReport, find_tokenizer, send
+from albert_cli.convert.tokenizer_files import (
+    TokenizerReport,
+    ask_the_peers,
+    send,
+    special_ids,
+    tokenizer_place,
+)
 from albert_cli.convert.verify import (
     Report,
     TensorLine,
@@ -35,7 +41,6 @@ from albert_cli.models.config import CONFIG_FILE
 from albert_cli.recipe.requests import ConvertRequest
 from albert_cli.report.console import Talk, result_json, result_text
 from albert_cli.report.tables import Table
-from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 ONNX_LIMIT = 1e-4
 
@@ -68,7 +73,7 @@ class _Job:
     source: Path
     from_: str
     content: Content
-    tokenizer: AlbertTokenizer | None
+    tokenizer: str | Path | None
     findings: list[Finding]
 
 
@@ -88,6 +93,8 @@ def convert(request: ConvertRequest) -> Report:
         again = read_checkpoint(folder, request.to, head=content.head)
         lines = compare(seen, again, left_out=left_out)
         difference = largest_difference(before, outputs(again, place=folder))
+        again.state.clear()
+        tokenizer = _ask_the_peers(job, tokenizer, folder)
     return _report(job, tokenizer, tensors=lines, difference=difference, left_out=left_out)
 
 
@@ -101,9 +108,9 @@ def _read(request: ConvertRequest) -> _Job:
     check_complete(content, place=source)
     if (reason := refusal(content, request.to)) is not None:
         raise ModelError(f"{content.head} cannot be written as {request.to}: {reason}", hint="albert convert --help")
-    tokenizer = find_tokenizer(source, request.tokenizer)
+    tokenizer = tokenizer_place(source, request.tokenizer)
     values = file_values(source, tf1.CONFIG_FILE if from_ == "tf1" else CONFIG_FILE)
-    facts = Facts(values, content.config, from_, request.to, content.head, tokenizer)
+    facts = Facts(values, content.config, from_, request.to, content.head, special_ids(tokenizer))
     findings, content.config = look(facts)
     return _Job(request, source, from_, content, tokenizer, findings)
 
@@ -152,6 +159,7 @@ def _to_onnx(job: _Job, target: Path) -> Report:
             raise ModelError(
                 f"the exported model's outputs differ by {difference:.3g}", hint="this is a defect: please report it"
             )
+        tokenizer = _ask_the_peers(job, tokenizer, folder)
     if int8:
         content.notes.append("weights in 8 bits: measure the score of your task before you use it")
     return _report(job, tokenizer, tensors=lines, difference=difference, left_out=[])
@@ -180,8 +188,11 @@ def _send_tokenizer(job: _Job, folder: Path) -> TokenizerReport | None:
     if job.tokenizer is None:
         job.content.notes.append("no tokenizer beside the weights; name one with --tokenizer")
         return None
-    name = job.request.tokenizer or job.source
-    return send(job.tokenizer, folder, job.content.config, to=job.request.to, name=name)
+    return send(job.tokenizer, folder, job.content.config, to=job.request.to)
+
+
+def _ask_the_peers(job: _Job, sent: TokenizerReport | None, folder: Path) -> TokenizerReport | None:
+    return None if sent is None or job.tokenizer is None else ask_the_peers(sent, job.tokenizer, folder)
 
 
 def report_lines(report: Report) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import transformers
 
-from albert_cli.convert.config_findings import RULES, Facts, Finding, look, markdown
+from albert_cli.convert.config_findings import RULES, Facts, Finding, SpecialIds, look, markdown
 from albert_cli.models.config import AlbertConfig
 from albert_cli.recipe.requests import ConvertRequest
 from albert_cli.stages.convert import convert, report_lines
@@ -39,10 +39,7 @@ GOOGLE = {key: BASE[key] for key in ("vocab_size", "embedding_size", "hidden_siz
 }
 
 
-class Ids:
-    """A tokenizer with the ids of BERT's Chinese vocabulary."""
-
-    pad_token_id, cls_token_id, sep_token_id = 0, 101, 102
+CHINESE = SpecialIds(pad_token_id=0, cls_token_id=101, sep_token_id=102)
 
 
 def found(values: dict[str, Any], **facts: Any) -> list[Finding]:
@@ -76,9 +73,9 @@ def test_a_good_file_has_nothing_odd() -> None:
         ({key: BASE[key] for key in BASE if key != "architectures"}, {}, "architectures", "the weights show it"),
         (BASE | {"num_hidden_layers": 12.0}, {}, "num_hidden_layers", "another type"),
         (BASE | {"hidden_dropout_prob": "0"}, {}, "hidden_dropout_prob", "another type"),
-        (BASE, {"tokenizer": Ids()}, "bos_token_id", "have other ids"),
-        (BASE, {"tokenizer": Ids()}, "eos_token_id", "have other ids"),
-        (BASE | {"pad_token_id": 7}, {"tokenizer": Ids()}, "pad_token_id", "have other ids"),
+        (BASE, {"tokenizer": CHINESE}, "bos_token_id", "have other ids"),
+        (BASE, {"tokenizer": CHINESE}, "eos_token_id", "have other ids"),
+        (BASE | {"pad_token_id": 7}, {"tokenizer": CHINESE}, "pad_token_id", "have other ids"),
         (
             BASE | {"id2label": {"0": "a", "1": "b", "2": "c"}},
             {"head": "AlbertForQuestionAnswering"},

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 
 from albert_cli.convert.cells import SOURCES, TARGETS
 from albert_cli.convert.tokenizer_differences import GOOGLE, KNOWN, LIBRARY, differences, under_the_original_recipe
-from albert_cli.convert.tokenizer_files import find_tokenizer
+from albert_cli.convert.tokenizer_files import special_ids, tokenizer_place
 from albert_cli.recipe.requests import ConvertRequest
 from albert_cli.stages.convert import convert, report_lines
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
@@ -125,4 +125,6 @@ def test_the_report_has_the_differences_in_words_and_as_data(tiny_model: Callabl
 
 
 def test_no_tokenizer_is_no_error(tmp_path: Path) -> None:
-    assert find_tokenizer(tmp_path, None) is None
+    assert tokenizer_place(tmp_path, None) is None
+    assert special_ids(None) is None
+    assert tokenizer_place(tmp_path, "named") == "named"
