@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from albert_cli.cli.options import (
+    CompileOption,
     DebugOption,
     DeviceOption,
+    Int8Option,
     JsonOption,
     NprocOption,
+    OnnxOption,
     PrecisionOption,
     QuietOption,
     SetOption,
     ThreadsOption,
+    VerboseOption,
     complete_recipe,
     needs_launch,
     shortcuts,
@@ -139,13 +143,17 @@ def predict(
     json: JsonOption = False,
     device: DeviceOption = None,
     precision: PrecisionOption = None,
+    int8: Int8Option = False,
+    onnx: OnnxOption = False,
+    compile_: CompileOption = False,
     nproc: NprocOption = None,
     threads: ThreadsOption = None,
+    verbose: VerboseOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> int | None:
     """Write predictions over a data file in the task's official format."""
-    from albert_cli.recipe.requests import RunOptions
+    from albert_cli.recipe.requests import Engine, RunOptions
 
     if input_ == "-" and nproc is not None and nproc > 1:
         raise UsageError("--nproc cannot share one stdin (albert predict)", hint="give a file, or leave --nproc out")
@@ -162,6 +170,7 @@ def predict(
         overrides=set_ or [],
         shortcuts=shortcuts(device=device, precision=precision, nproc=nproc, threads=threads),
         options=RunOptions(resume=resume, json=json, quiet=quiet, debug=debug),
+        engine=Engine(int8=int8, onnx=onnx, compile=compile_, verbose=verbose),
     )
 
 

@@ -49,6 +49,16 @@ MaxHoursOption = Annotated[
     float | None, typer.Option("--max-hours", metavar="H", help="End after so many hours, with the model written.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", metavar="", help="No talk on stderr but warnings and errors.")]
+Int8Option = Annotated[
+    bool, typer.Option("--int8", metavar="", help="Products in 8 bits: faster, a little less exact (processors).")
+]
+OnnxOption = Annotated[
+    bool, typer.Option("--onnx", metavar="", help="Run MODEL's model.onnx (albert convert --to onnx) with onnxruntime.")
+]
+CompileOption = Annotated[
+    bool, typer.Option("--compile", metavar="", help="Compile the shared layer; pays on GPUs, after some seconds.")
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", metavar="", help="Say which products of matrices compute.")]
 DebugOption = Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")]
 
 

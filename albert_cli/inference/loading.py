@@ -10,6 +10,7 @@ import torch
 
 from albert_cli.errors import ModelError
 from albert_cli.files.hub import resolve_model
+from albert_cli.inference.onnx_model import OnnxModel
 from albert_cli.models.albert import AlbertModel
 from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.config import AlbertConfig
@@ -88,6 +89,23 @@ def load_for_task(
     return Loaded(model.to(device), words, check_fit(model, words))
 
 
+def load_onnx(task: str, directory: Path, *, tokenizer: str | Path | None = None) -> Loaded:
+    """Load a converted model and its tokenizer.
+
+    Args:
+        task: a key of `MODEL_CLASSES`.
+        directory: with ``model.onnx`` and ``config.json``.
+        tokenizer: another tokenizer than that of the directory.
+
+    Raises:
+        ModelError: a model of another head, or without a tokenizer.
+        UsageError: onnxruntime is not installed.
+    """
+    words = AlbertTokenizer.from_pretrained(directory if tokenizer is None else tokenizer)
+    model = OnnxModel(directory, MODEL_CLASSES[task].__name__).eval()
+    return Loaded(model, words, check_fit(model, words))
+
+
 def class_for(task: str, directory: Path) -> type[AlbertPreTrainedModel]:
     """The class that answers a task; of the two heads for questions about texts the config says which was trained."""
     made_as = AlbertConfig.from_pretrained(directory).architectures or []
@@ -112,7 +130,7 @@ def check_head(task: str, report: LoadReport, *, place: str | Path) -> None:
         )
 
 
-def check_fit(model: AlbertPreTrainedModel, tokenizer: AlbertTokenizer) -> int:
+def check_fit(model: AlbertPreTrainedModel | OnnxModel, tokenizer: AlbertTokenizer) -> int:
     """Return the tokens that a model and its tokenizer both accept.
 
     Raises:

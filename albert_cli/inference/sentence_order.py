@@ -53,11 +53,13 @@ class SentenceOrder:
     def _judge(self, rows: list[Encoded]) -> list[Answer]:
         packed = pack(rows, self._compute.device)
         with self._compute.inference():
-            encoded = self._model.albert(
-                packed.input_ids, token_type_ids=packed.token_type_ids, layout=packed.layout, return_dict=True
-            )
-            # Not through the whole model: its other head would compute a word distribution at every token.
-            logits = self._model.sop_classifier(encoded.pooler_output)  # (B, 2)
+            logits = self._model(
+                packed.input_ids,
+                token_type_ids=packed.token_type_ids,
+                layout=packed.layout,
+                masked_positions=packed.input_ids[:0],  # or the other head would make words of every token
+                return_dict=True,
+            ).sop_logits  # (B, 2)
         answers: list[Answer] = []
         for row, scores in zip(rows, logits.float().softmax(dim=-1).tolist(), strict=True):
             best = max(range(2), key=lambda number: scores[number])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from accelerate import Accelerator
 from albert_cli.errors import DataError, UsageError
 from albert_cli.files.atomic import new_file
 from albert_cli.files.text import json_line
+from albert_cli.inference.engine import check_products, equip, runs_onnx
+from albert_cli.inference.onnx_model import OnnxModel
 from albert_cli.models.config import AlbertConfig
-from albert_cli.recipe.requests import RunOptions
+from albert_cli.recipe.requests import Engine, RunOptions
 from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.report.console import Talk, result_json
 from albert_cli.stages.answering import ask
@@ -22,6 +25,7 @@ from albert_cli.stages.predict_lines import Lines
 from albert_cli.stages.target import Target, load_trained, read_target
 from albert_cli.stages.tasks.open import is_text_task, open_input, open_records
 from albert_cli.stages.tasks.protocol import Task
+from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.device import leave_processes, make_accelerator, set_threads
 from albert_cli.training.launch import check_world
 
@@ -36,8 +40,20 @@ def run(
     overrides: Sequence[str],
     shortcuts: Mapping[str, Any],
     options: RunOptions,
+    engine: Engine | None = None,
 ) -> int:
     """Predict a file, or the lines of stdin.
+
+    Args:
+        target: see `read_target`; so are ``model``, ``recipe``, ``overrides`` and ``shortcuts``.
+        input_: data file, or ``-`` for stdin.
+        model: ``--model``.
+        recipe: ``--recipe``.
+        out: file to write; None is stdout.
+        overrides: ``--set``.
+        shortcuts: values of the recipe that options gave.
+        options: how to go about it.
+        engine: what computes; None is torch, exact.
 
     Returns:
         Exit code 0, or 3 when lines of stdin could not be read; those that could are answered.
@@ -55,17 +71,24 @@ def run(
         runtime = found.recipe.runtime
         check_world(runtime.nproc)
         set_threads(runtime.threads)
+        assert found.model is not None
+        engine = engine or Engine()
+        is_onnx = runs_onnx(found.model, engine, device=runtime.device, precision=runtime.precision)
         placement = make_accelerator(runtime.device, runtime.precision, for_inference=True)
         if placement.warning:
             talk.warn(placement.warning)
-        assert found.model is not None
+        computing = Computing(placement.accelerator, precision_of(placement.accelerator), engine, is_onnx)
+        if not is_onnx:
+            check_products(placement.accelerator.device, computing.precision, engine)
+            # The model's own products are in the chosen format, so nothing is left to do for autocast.
+            computing = replace(computing, accelerator=make_accelerator(runtime.device, for_inference=True).accelerator)
         try:
             config, asked = AlbertConfig.from_pretrained(found.model), _of_all_rows(found)
             if input_ == "-":
                 nothing = open_records(asked, [], config=config)
-                return _Predictor(asked, found.model, nothing, placement.accelerator).stream(out)
+                return _Predictor(asked, found.model, nothing, computing, talk).stream(out)
             task = open_input(asked, Path(input_), config=config)
-            count = _Predictor(asked, found.model, task, placement.accelerator).file(
+            count = _Predictor(asked, found.model, task, computing, talk).file(
                 task, Path(input_), out, talk, resume=options.resume
             )
         finally:
@@ -83,12 +106,44 @@ def _of_all_rows(found: Target) -> FinetuneRecipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"limit": None})})
 
 
+@dataclass(frozen=True)
+class Computing:
+    """What computes, and where.
+
+    Attributes:
+        accelerator: device and processes.
+        precision: fp32, bf16 or fp16.
+        engine: what was asked for besides.
+        is_onnx: whether onnxruntime computes.
+    """
+
+    accelerator: Accelerator
+    precision: str
+    engine: Engine
+    is_onnx: bool
+
+
+def precision_of(accelerator: Accelerator) -> str:
+    """The precision that was settled on."""
+    mixed = str(accelerator.mixed_precision)
+    return "fp32" if mixed == "no" else mixed
+
+
 class _Predictor:
     """A trained model with its task."""
 
-    def __init__(self, recipe: FinetuneRecipe, folder: Path, task: Task, accelerator: Accelerator) -> None:
-        self.recipe, self.folder, self.accelerator = recipe, folder, accelerator
-        self.model, self.tokenizer = load_trained(folder, task.model_class)
+    def __init__(self, recipe: FinetuneRecipe, folder: Path, task: Task, computing: Computing, talk: Talk) -> None:
+        self.recipe, self.folder, self.accelerator = recipe, folder, computing.accelerator
+        self.model: Any
+        if computing.is_onnx:
+            self.model, said = OnnxModel(folder, task.model_class.__name__).eval(), "products: onnxruntime"
+            self.tokenizer = AlbertTokenizer.from_pretrained(folder)
+        else:
+            self.model, self.tokenizer = load_trained(folder, task.model_class)
+            place = self.accelerator.device
+            said = equip(self.model.to(place), place, computing.precision, computing.engine)
+        if computing.engine.verbose:
+            talk.say(said)
         self.model.set_attention(recipe.runtime.attention)
         task.check_head(self.model.config, folder)
 

@@ -1,4 +1,4 @@
-"""Do models prepared for answers say what the plain model says, with every head, kind of attention and form of batch?"""
+"""Do models prepared for answers say what the plain model says, with every head, attention and form of batch?"""
 
 from __future__ import annotations
 
