@@ -11,8 +11,8 @@ from albert_cli.recipe.requests import RunOptions
 from albert_cli.recipe.schema import PretrainRecipe
 from albert_cli.report.console import Talk, result_json
 from albert_cli.stages.assemble import Assembled
+from albert_cli.stages.each_node import Machines, machines_with_texts_of_their_own, places_in_texts
 from albert_cli.stages.finish import finish_run
-from albert_cli.stages.machines import Machines, machines_with_texts_of_their_own, places_in_texts
 from albert_cli.stages.optimisation import TrainPlan, micro_batches, plan_training
 from albert_cli.stages.plan_report import say_plan
 from albert_cli.stages.pretraining_data import PretrainingData, Team, open_text, pretraining_data

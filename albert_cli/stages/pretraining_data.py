@@ -24,8 +24,8 @@ from albert_cli.errors import DataError
 from albert_cli.recipe.schema import PretrainRecipe
 from albert_cli.report.console import Talk
 from albert_cli.stages.corpus_source import cache_folder, corpora_of, token_shards
+from albert_cli.stages.each_node import Machines, Told, agree, seed_of, share_of
 from albert_cli.stages.example_law import example_law
-from albert_cli.stages.machines import Machines, Told, agree, seed_of, share_of
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 # Examples that a held-out measurement looks at, so that it stays short beside the training.

@@ -10,7 +10,14 @@ from albert_cli.data.batching import PackedBatch
 from albert_cli.data.text_share import WHOLE, Share
 from albert_cli.errors import DataError, UsageError
 from albert_cli.recipe.pretraining import CorpusData
-from albert_cli.stages.machines import Machines, Told, machines_with_texts_of_their_own, put_together, seed_of, share_of
+from albert_cli.stages.each_node import (
+    Machines,
+    Told,
+    machines_with_texts_of_their_own,
+    put_together,
+    seed_of,
+    share_of,
+)
 
 LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE")
 
