@@ -108,6 +108,7 @@ def assert_same(ours: Any, theirs: Any) -> None:
         {"candidate_labels": LABELS, "hypothesis_template": "{} is in it."},
         {"candidate_labels": LABELS[:2], "hypothesis_template": "{0} and {0}", "multi_label": True},
         {"candidate_labels": ["snow", "snow", "dogs"]},
+        {"candidate_labels": ["snow " * 40, "dogs"]},
     ],
 )
 def test_zero_shot_gives_the_same_labels_and_scores(parameters: dict[str, Any], saved: Any) -> None:
