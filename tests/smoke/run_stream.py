@@ -147,7 +147,9 @@ def travel(task: str, model: Path, asked: Lines) -> Travelled:
     threading.Thread(target=feed, args=(process.stdin, asked.lines), daemon=True).start()
     memory: list[float] = []
     draw = random.Random(4)
-    sample = {row: {} for row in draw.sample(sorted(set(range(number)) - asked.broken), min(SAMPLE, number // 2))}
+    sample: dict[int, dict[str, Any]] = {
+        row: {} for row in draw.sample(sorted(set(range(number)) - asked.broken), min(SAMPLE, number // 2))
+    }
     for row in range(number):
         answer = json.loads(process.stdout.readline() or b"{}")
         check(answer.get("index") == row, f"answer {answer.get('index')} where {row} belongs")
