@@ -6,9 +6,21 @@ from typing import Annotated
 
 import typer
 
-from albert_cli.cli.options import DebugOption, DeviceOption, JsonOption, PrecisionOption, QuietOption, ThreadsOption
+from albert_cli.cli.options import (
+    CompileOption,
+    DebugOption,
+    DeviceOption,
+    Int8Option,
+    JsonOption,
+    OnnxOption,
+    PrecisionOption,
+    QuietOption,
+    ThreadsOption,
+    VerboseOption,
+)
 from albert_cli.cli.run import (
     AggregationOption,
+    BatchSizeOption,
     ModelOption,
     PoolingOption,
     TargetsOption,
@@ -90,6 +102,7 @@ def serve(
     labels: LabelsOption = None,
     template: TemplateOption = None,
     multi_label: MultiLabelOption = False,
+    batch_size: BatchSizeOption = None,
     max_body: MaxBodyOption = 1_048_576,
     max_text: MaxTextOption = 100_000,
     max_inputs: MaxInputsOption = 256,
@@ -100,12 +113,16 @@ def serve(
     device: DeviceOption = None,
     precision: PrecisionOption = None,
     threads: ThreadsOption = None,
+    int8: Int8Option = False,
+    onnx: OnnxOption = False,
+    compile_: CompileOption = False,
+    verbose: VerboseOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> int | None:
     """Answer over HTTP, with a page to try the model in a browser; for this machine alone unless told otherwise."""
-    from albert_cli.recipe.requests import RunRequest
+    from albert_cli.recipe.requests import Engine, RunRequest
     from albert_cli.recipe.serving import ServeLimits, ServeRequest
 
     check_packages()
@@ -139,6 +156,8 @@ def serve(
             pooling=pooling or "none",
             aggregation=aggregation,
             parameters=task_parameters(options),
+            batch_size=batch_size,
+            engine=Engine(int8=int8, onnx=onnx, compile=compile_, verbose=verbose),
             quiet=quiet,
             debug=debug,
         ),
