@@ -20,8 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from albert_cli.errors import ModelError
+from albert_cli.models.forget import may_forget
 from albert_cli.models.init import empty_table
 from albert_cli.models.layout import PackedLayout, PaddedLayout
+from albert_cli.models.lean_attention import lean_plain
 from albert_cli.models.linear import Linear, linear
 from albert_cli.models.relative import Distances
 
@@ -126,7 +128,9 @@ def attend(
         if distances is not None:
             found = distances.scores(query, key)  # (n, A, S, S)
             bias = found if bias is None else found + bias
-        if kind == "plain":
+        if kind == "plain" and not spelt_out and not dropout and may_forget(block):
+            context = lean_plain(query, key, value, bias)
+        elif kind == "plain":
             context, probabilities = plain(query, key, value, bias, dropout=dropout, head_mask=head_mask)
         else:
             context = sdpa(query, key, value, bias, dropout=dropout)
