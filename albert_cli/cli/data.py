@@ -1,4 +1,4 @@
-"""`albert data`: look at what training will see, and prepare it ahead."""
+"""`albert data`: look at what training will see, fetch it, and prepare it ahead."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from albert_cli.cli.options import (
     shortcuts,
 )
 
-HELP = "Look at what training will see, and prepare it ahead."
+HELP = "Look at what training will see, fetch it, and prepare it ahead."
 
 
 def inspect(
@@ -60,4 +60,24 @@ def prepare(
     return stage.run(loaded, RunOptions(json=json, quiet=quiet, debug=debug), node=node)
 
 
-COMMANDS = {"inspect": inspect, "prepare": prepare}
+def fetch(
+    recipe: RecipeArgument,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="DIR", help="Folder for the rows; else data/RECIPE. Never overwritten."),
+    ] = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> int | None:
+    """Fetch what a recipe takes from the hub: rows as local files with checksums, and the model into the cache."""
+    from pathlib import Path
+
+    loaded = load(recipe, stage=None, overrides=set_, said={})
+    from albert_cli.stages import fetch as stage
+
+    return stage.run(loaded, None if out is None else Path(out), json=json, quiet=quiet)
+
+
+COMMANDS = {"inspect": inspect, "fetch": fetch, "prepare": prepare}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from albert_cli.data.raw_table import RawTable
@@ -47,6 +48,45 @@ def read_hub(name: str, *, config: str | None = None, revision: str | None = Non
     if not isinstance(found, dict):
         raise DataError(f"the hub data set {shown} has no splits", hint=_LOCAL_HINT)
     return {str(split): table_of_dataset(part, source=f"{shown}/{split}") for split, part in found.items()}
+
+
+def fetch_hub(name: str, folder: Path, *, config: str | None = None, revision: str | None = None) -> dict[str, int]:
+    """Write every split of a hub data set into a folder, as ``<split>.parquet``, which `data.path` reads.
+
+    Args:
+        name: such as ``nyu-mll/glue``.
+        folder: where to; it exists.
+        config: its configuration.
+        revision: commit, tag or branch.
+
+    Returns:
+        Rows by split.
+
+    Raises:
+        DataError: as ``read_hub``.
+    """
+    import datasets
+
+    shown = safe_line(name if config is None else f"{name} ({config})")
+    reason = _why_unreachable(name)
+    try:
+        with _offline(reason is not None):
+            found = datasets.load_dataset(name, config, revision=revision)
+        for split, rows in found.items():
+            rows.to_parquet(str(folder / f"{split}.parquet"))
+    except Exception as error:  # builtin and library errors of many kinds; each is translated below
+        raise _translated(error, shown=shown, unreachable=reason) from error
+    return {str(split): len(rows) for split, rows in found.items()}
+
+
+def hub_commit(name: str, revision: str | None) -> str | None:
+    """The commit that a revision of a hub data set is now, or None where the hub cannot be asked."""
+    import huggingface_hub
+
+    try:
+        return huggingface_hub.HfApi().dataset_info(name, revision=revision, timeout=_PROBE_SECONDS).sha
+    except Exception:  # whatever the transport raises: the rows are there, only their commit is not known
+        return None
 
 
 def stream_hub(

@@ -59,6 +59,13 @@ def resolve_model(name: str | os.PathLike[str], *, revision: str | None = None) 
     return _fetch(f"albert/{text}" if text in SHORT_NAMES else text, revision)
 
 
+def is_hub_name(text: str) -> bool:
+    """Whether a name that is nothing on this disk means a model of the hub: a short name, or ``owner/name``."""
+    if Path(text).expanduser().exists():
+        return False
+    return text in SHORT_NAMES or ("/" in text and not _is_path_like(text))
+
+
 def _model_in(directory: Path) -> Path:
     """The model inside a directory: its own files, a run's final model, or a run's best checkpoint so far."""
     if (directory / "config.json").is_file():
