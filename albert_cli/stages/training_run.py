@@ -19,6 +19,7 @@ from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe
 from albert_cli.recipe.training import PretrainTrain
 from albert_cli.report.progress import Progress
 from albert_cli.stages.follow import Course, Follower, Measured, Window, course_from
+from albert_cli.stages.machine import settle, settled, take_up
 from albert_cli.stages.optimisation import TrainPlan, build_optimizer, build_schedule
 from albert_cli.stages.session import Session
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
@@ -110,9 +111,10 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
     accelerator, plan = session.accelerator, work.plan
     kind = resolve_attention(recipe.runtime.attention, device=accelerator.device, precision=recipe.runtime.precision)
     work.model.set_attention(kind)
+    settle(work.model, recipe.runtime)
     optimizer = build_optimizer(work.model, recipe.train, learning_rate=plan.learning_rate)
     guard = _guard(recipe)
-    course = _resume(session, work, optimizer, guard) if session.options.resume else _first(work)
+    course = _resume(session, recipe, work, optimizer, guard) if session.options.resume else _first(work)
     guard.restore = _restorer(session, work, optimizer, course, guard)
     save = _saver(session, recipe, work, optimizer, course, guard)
     follower = Follower(
@@ -176,7 +178,13 @@ def save_model_files(folder: Path, model: AlbertPreTrainedModel, tokenizer: Albe
     tokenizer.save_pretrained(folder)
 
 
-def _resume(session: Session, work: Work, optimizer: torch.optim.Optimizer, guard: Guard) -> Course:
+def _resume(
+    session: Session,
+    recipe: PretrainRecipe | FinetuneRecipe,
+    work: Work,
+    optimizer: torch.optim.Optimizer,
+    guard: Guard,
+) -> Course:
     accelerator = session.accelerator
     found = on_main_process(accelerator, lambda: find_checkpoint(session.run.checkpoints_path))
     for path, problem in found.skipped:
@@ -200,6 +208,7 @@ def _resume(session: Session, work: Work, optimizer: torch.optim.Optimizer, guar
     if work.seek is not None and state.extra.get("position"):
         work.seek(state.extra["position"])
     _give_back(work, state)
+    take_up(work.model, recipe.runtime, state.extra.get("machine", {}), session.talk)
     session.talk.say(f"continuing after step {state.step}")
     return course_from(state.extra["course"])
 
@@ -270,6 +279,7 @@ def _saver(
             versions={"torch": torch.__version__},
             extra={
                 "course": asdict(course),
+                "machine": settled(work.model),
                 "guard": guard.state(),
                 "position": position,
                 "watch": work.remember(),
