@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 from accelerate import Accelerator
+
+from albert_cli.errors import DataError
 
 _PATIENCE = timedelta(days=7)
 
@@ -24,14 +27,27 @@ def first_on_each_machine(accelerator: Accelerator) -> Iterator[None]:
 
     Args:
         accelerator: who the processes are.
+
+    Raises:
+        DataError: one of the others ended meanwhile.
     """
     if accelerator.num_processes == 1:
         yield
         return
     link = torch.distributed.new_group(backend="gloo", timeout=_PATIENCE)
     if not accelerator.is_local_main_process:
-        torch.distributed.barrier(group=link)
+        _wait(link)
     yield
     if accelerator.is_local_main_process:
-        torch.distributed.barrier(group=link)
+        _wait(link)
     torch.distributed.destroy_process_group(link)
+
+
+def _wait(link: Any) -> None:
+    try:
+        torch.distributed.barrier(group=link)
+    except RuntimeError as error:
+        raise DataError(
+            "another process ended while this one waited for it to prepare the data",
+            hint="look at what that one said: the first process of each machine prepares",
+        ) from error

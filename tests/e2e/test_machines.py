@@ -145,6 +145,16 @@ def test_one_text_under_the_name_of_two_is_refused(recipe: Path, folders: list[P
     assert not (tmp_path / "r").exists()
 
 
+def test_a_machine_without_text_ends_the_run_with_the_reason(recipe: Path, folders: list[Path], tmp_path: Path) -> None:
+    """The other one, which waits for it, says that it need not look further."""
+    write_corpus(folders[0] / "text.txt", documents=3)
+    (folders[1] / "text.txt").write_text("\n")
+    own = settings(data__path="text.txt", data__each_node="own")
+    waiting, failed = on_two_machines(folders, "pretrain", recipe, *FEW, *own, "--out", tmp_path / "run")
+    failed.refused(3, "no text in text.txt")
+    waiting.refused(3, "another process ended while this one waited")
+
+
 def test_parts_can_be_prepared_ahead(recipe: Path, tmp_path: Path) -> None:
     cache = settings(data__cache=tmp_path / "cache", data__each_node="part")
     made = [done("data", "prepare", recipe, *cache, "--node", f"{number}/3", "--json").result for number in range(3)]

@@ -77,12 +77,14 @@ def test_settings_of_text_that_contradict_each_other_come_with_their_line(home: 
     outcome = albert(
         "pretrain",
         home / "pretrain.yaml",
-        *("--set", "data.sources=[{path: a, weight: 1}, {path: b}]", "--set", "data.order=as_read"),
+        *("--set", "data.sources=[{path: a, weight: 1}, {dataset: b}]", "--set", "data.order=as_read"),
+        *("--set", "data.each_node=own"),
         *("--set", "data.length_schedule=[{length: 480, share: 0.5}]", "--set", "data.duplicates=exact"),
     )
     assert outcome.code == 2
     for text in (
         "data.sources[1] needs a weight",
+        "data.each_node own means files that differ from machine to machine",
         "data.order as_read takes one document after another",
         "data.duplicates as_read sees the text only once",
         "the shares sum to 0.5",
