@@ -10,7 +10,6 @@ import pytest
 import torch
 import transformers
 from command_line import albert, done
-from conftest import ARCHITECTURE
 
 from albert_cli import AlbertTokenizer
 from albert_cli.convert.tf1_checkpoint import Checkpoint, write_checkpoint
@@ -38,7 +37,7 @@ def google(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
     words = folder / "words"
     AlbertTokenizer(folder / "vocab.txt").save_pretrained(words)
-    sizes = {**ARCHITECTURE, "num_hidden_layers": 2}
+    sizes = {"embedding_size": 16, "hidden_size": 32, "intermediate_size": 64}
     tiny_models.make_model("AlbertForPreTraining", folder / "hf", tokenizer=words, **sizes)
     done("convert", folder / "hf", folder / "google", "--to", "tf1")
     place = folder / "google"
