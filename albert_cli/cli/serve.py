@@ -104,7 +104,7 @@ def serve(
     multi_label: MultiLabelOption = False,
     batch_size: BatchSizeOption = None,
     max_body: MaxBodyOption = 1_048_576,
-    max_text: MaxTextOption = 100_000,
+    max_text: MaxTextOption = 20_000,
     max_inputs: MaxInputsOption = 256,
     max_queue: MaxQueueOption = 2000,
     max_connections: MaxConnectionsOption = 2000,

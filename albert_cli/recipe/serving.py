@@ -26,7 +26,7 @@ class ServeLimits:
     """
 
     body: int = 1024 * 1024
-    text: int = 100_000
+    text: int = 20_000
     inputs: int = 256
     queue: int = 2000
     connections: int = 2000
