@@ -21,7 +21,11 @@ FunctionOption = Annotated[
 ]
 IgnoreLabelsOption = Annotated[
     str | None,
-    typer.Option("--ignore-labels", metavar="A,B,...", help="Tags to leave out (token-classification; O)."),
+    typer.Option(
+        "--ignore-labels",
+        metavar="A,B,...",
+        help="Kinds to leave out, or tags with --aggregation none (token-classification; O).",
+    ),
 ]
 StrideOption = Annotated[
     int | None,

@@ -75,7 +75,7 @@ class TokenClassification:
             ``simple`` joins neighbouring pieces of one tag: ``entity_group``, ``score``, ``word``, ``start``, ``end``.
             ``first``, ``average`` and ``max`` give each word between white space one tag (that of its first piece,
             of its pieces' mean, of its surest piece) and join words; ``word`` is then the very text.
-        ignored: tags, or their types, that are left out.
+        ignored: what is left out: tags (``none``), or types of tags (all others), as in `transformers`.
         overlap: tokens that two windows of a long text share.
     """
 
@@ -178,12 +178,7 @@ class TokenClassification:
             return {"results": [self._piece(read, unit) for unit in kept]}
         groups = self._groups(self._units(read, table))
         results = [self._group(read, group) for group in groups]
-        kept_groups = [
-            result
-            for result, group in zip(results, groups, strict=True)
-            if result["entity_group"] not in self._ignored and group[0].tag not in self._ignored
-        ]
-        return {"results": kept_groups}
+        return {"results": [result for result in results if result["entity_group"] not in self._ignored]}
 
     def _unit(self, scores: np.ndarray, first: int, last: int) -> _Unit:
         best = int(scores.argmax())

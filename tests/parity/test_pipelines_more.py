@@ -173,6 +173,7 @@ def test_zero_shot_refuses_what_it_cannot_mean(saved: Any) -> None:
 
 
 TAGS = {"id2label": dict(enumerate(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]))}
+FEW = {"id2label": dict(enumerate(["O", "I-PER"]))}  # so that neighbours have one tag often
 WORDS = ["the", "capital", "of", "france", "is", "paris", ",", "through", "rivers"]
 
 
@@ -185,7 +186,12 @@ def unspaced(found: Any) -> Any:
 
 @each("strategy", ["none", "simple", "first", "average", "max"])
 def test_given_words_are_tagged_alike(strategy: str, saved: Any) -> None:
-    ours, theirs = both("ner", saved("AlbertForTokenClassification", **TAGS), aggregation_strategy=strategy)
+    for config in (TAGS, FEW):
+        compare_tags(strategy, saved("AlbertForTokenClassification", **config), config)
+
+
+def compare_tags(strategy: str, directory: Path, config: dict[str, Any]) -> None:
+    ours, theirs = both("ner", directory, aggregation_strategy=strategy)
     given = {"is_split_into_words": True}
     # Their guess at words by spaces is right where no word begins with a space piece of its own.
     whole = [word for word in tiny_models.TEXT.split() if theirs.tokenizer.tokenize(word)[0] != "▁"]
@@ -204,6 +210,8 @@ def test_given_words_are_tagged_alike(strategy: str, saved: Any) -> None:
     for inputs, parameters in calls:
         mine, other = ours(inputs, **parameters), theirs(inputs, **parameters)
         assert_same(unspaced(mine) if joins_words else mine, other)
+    if strategy != "none" and config is FEW:
+        assert any(" " in one["word"] for one in ours(text, ignore_labels=[])), "groups of several words"
 
 
 def test_given_words_lie_where_their_delimiter_puts_them(saved: Any) -> None:
