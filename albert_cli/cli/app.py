@@ -15,7 +15,15 @@ from typer.exceptions import TyperException
 
 from albert_cli import __version__
 from albert_cli.cli import bench, convert, data, env, evaluate, recipe, run, runs, serve, train
-from albert_cli.cli.errors import INTERRUPTED, close_pipe_silently, from_wrong_usage, report, report_defect
+from albert_cli.cli.errors import (
+    INTERRUPTED,
+    close_pipe_silently,
+    drop_output,
+    from_full_disk,
+    from_wrong_usage,
+    report,
+    report_defect,
+)
 from albert_cli.cli.options import DebugOption
 from albert_cli.errors import AlbertError, UsageError
 
@@ -125,6 +133,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return close_pipe_silently()
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    except OSError as error:
+        full = from_full_disk(error)
+        if full is None:
+            return report_defect(error, debug=debug)
+        code = report(full, debug=debug)
+        drop_output()
+        return code
     except Exception as error:
         return report_defect(error, debug=debug)
 

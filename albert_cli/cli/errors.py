@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
 from typing import Any
 
 from albert_cli.errors import AlbertError, UsageError
+from albert_cli.files.text import safe_line
 
 PIPE_CLOSED = 141
 INTERRUPTED = 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def from_wrong_usage(error: Any) -> UsageError:
@@ -64,8 +67,24 @@ def report_defect(error: BaseException, *, debug: bool) -> int:
     return report(AlbertError(what, hint=hint), debug=False)
 
 
+def from_full_disk(error: OSError) -> AlbertError | None:
+    """What to say where the place that was written to takes no more; None for other failures of the system."""
+    if error.errno not in _NO_ROOM:
+        return None
+    place = f" ({safe_line(str(error.filename))})" if error.filename else ""
+    return AlbertError(
+        f"cannot write: {error.strerror}{place}", hint="free some space, or write to another place", exit_code=3
+    )
+
+
 def close_pipe_silently() -> int:
     """Stop writing to a pipe whose reader has gone, and return the exit code of that."""
+    drop_output()
+    return PIPE_CLOSED
+
+
+def drop_output() -> None:
+    """Send to nowhere what is still to be written."""
     # The interpreter flushes stdout once more at exit; without this it would complain then.
     quiet = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
@@ -73,4 +92,3 @@ def close_pipe_silently() -> int:
             os.dup2(quiet, stream.fileno())
         except (OSError, ValueError):  # closed, or replaced by an object without a descriptor
             continue
-    return PIPE_CLOSED

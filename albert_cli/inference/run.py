@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from albert_cli.errors import DataError, UsageError
 from albert_cli.files.text import safe_line, safe_text
-from albert_cli.inference.choice_records import choice_reader, read_choice_document
 from albert_cli.inference.device import Compute, Warn
 from albert_cli.inference.queries import Query, Refusal, Task
 from albert_cli.inference.records import Reader, infer_format, read_json_document, reader_for
@@ -25,6 +24,8 @@ from albert_cli.inference.stream import (
     is_regular,
     queries_from_lines,
     split_lines,
+    stdin_is_terminal,
+    whole_stdin,
 )
 from albert_cli.recipe.requests import RunRequest
 
@@ -57,7 +58,7 @@ def run(request: RunRequest, *, sink: Callable[[BinaryIO], Sink] = JsonLines, wa
         queries = _queries(request, format_, source)
         loaded, compute = load_model(request, warn)
         task = task_for(request, loaded, compute, warn)
-        if source is None and not request.texts and sys.stdin.isatty() and not _is_complete(request):
+        if source is None and not request.texts and stdin_is_terminal() and not _is_complete(request):
             sys.stderr.write("reading lines from the terminal; Ctrl-D ends them\n")
         out = stack.enter_context(_open_output(request))
         num_lines, num_errors = answer_stream(queries, task, sink(out), batch_tokens=compute.batch_tokens)
@@ -149,6 +150,8 @@ def _open_input(request: RunRequest) -> Iterator[BinaryIO | None]:
 def _open_output(request: RunRequest) -> Iterator[BinaryIO]:
     """The file of ``--output``, or stdout."""
     if request.output is None:
+        if sys.stdout is None:
+            raise UsageError("stdout is closed (albert run)", hint="add --output FILE")
         yield cast(BinaryIO, sys.stdout.buffer)
         return
     try:
@@ -183,8 +186,10 @@ def _read_queries(request: RunRequest, format_: str, source: BinaryIO | None) ->
         return queries_from_lines(map(_decode_argument, request.texts), reader)
     place = "stdin" if request.input is None else str(request.input)
     if format_ == "json":
-        data = source.read() if source is not None else sys.stdin.buffer.read()
+        data = source.read() if source is not None else b"".join(whole_stdin())
         if request.task == "multiple-choice":
+            from albert_cli.inference.choice_records import read_choice_document
+
             return read_choice_document(data, column=request.column, place=safe_line(place))
         return read_json_document(
             data, request.task, column=request.column, place=safe_line(place), arguments=_arguments(request)
@@ -194,6 +199,8 @@ def _read_queries(request: RunRequest, format_: str, source: BinaryIO | None) ->
 
 def _reader(format_: str, request: RunRequest) -> Reader:
     if request.task == "multiple-choice":
+        from albert_cli.inference.choice_records import choice_reader
+
         return choice_reader(format_, column=request.column)
     return reader_for(format_, request.task, column=request.column, arguments=_arguments(request))
 

@@ -46,12 +46,24 @@ def chunks_from_descriptor(descriptor: int) -> Iterator[bytes | Pause]:
 
 def chunks_from_stdin() -> Iterator[bytes | Pause]:
     """Read what is piped or typed, as it comes."""
+    if sys.stdin is None:  # closed by who started us
+        return
     try:
         descriptor = sys.stdin.fileno()
     except (OSError, ValueError):  # replaced by an object that is no file
         yield from chunks_from_file(sys.stdin.buffer)
         return
     yield from chunks_from_descriptor(descriptor)
+
+
+def whole_stdin() -> Iterator[bytes]:
+    """Read what is piped or typed to its end."""
+    return (chunk for chunk in chunks_from_stdin() if isinstance(chunk, bytes))
+
+
+def stdin_is_terminal() -> bool:
+    """Whether somebody types."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def chunks_from_file(file: BinaryIO) -> Iterator[bytes]:

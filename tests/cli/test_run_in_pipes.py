@@ -81,6 +81,24 @@ def test_a_named_pipe_is_answered_as_lines_come(masked, tmp_path):
         assert process.wait(timeout=60) == 0
 
 
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("shell", "code", "said"),
+    [
+        ("> /dev/full", 3, "error: cannot write: No space left on device\ntry: free some space"),
+        (">&-", 2, "error: stdout is closed (albert run)\ntry: add --output FILE"),
+        ("<&-", 0, ""),
+    ],
+)
+def test_a_full_disk_and_closed_streams_are_told_or_are_no_input(masked, shell, code, said):
+    words = ("'a [MASK]'" if ">" in shell else "") + f" {shell}"
+    command = f"'{sys.executable}' -m albert_cli run --task fill-mask --model '{masked}' {words}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=QUIET, check=False)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == (2 if said else 0)
+
+
 def test_bytes_of_any_kind_get_an_answer_for_each_line(albert, tiny_model, tmp_path):
     model = tiny_model("AlbertForSequenceClassification")
     draw = random.Random(5)
