@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from albert_cli.recipe.devices import read_device
 from albert_cli.recipe.problems import Path
-from albert_cli.recipe.sections import BUILT_IN_DATA, SIZES, read_device
+from albert_cli.recipe.sections import BUILT_IN_DATA, SIZES
 
 Finding = tuple[Path, str]
 POSITIONS_OF_SIZES = 512
@@ -151,6 +152,8 @@ def _batch(train: Mapping[str, Any]) -> Iterator[Finding]:
     size, whole = train.get("batch_size"), _number(train, "effective_batch")
     if size == "auto" and whole is None:
         yield ("train", "batch_size"), "auto needs effective_batch, the sequences of an optimiser step"
+    if size is None and train.get("batch_tokens") is None:
+        yield ("train", "batch_size"), "null needs batch_tokens: give one of them"
     if train.get("batch_tokens") is not None:
         if size is not None:
             yield ("train", "batch_tokens"), "batch_size and batch_tokens exclude each other: give one of them"

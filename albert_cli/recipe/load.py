@@ -189,6 +189,9 @@ def _check(merged: _All, problems: list[Problem], inputs_may_be_open: bool) -> t
         if merged.values or not problems:
             problems.append(_stage_problem(merged))
         raise _error(problems)
+    train = merged.values.get("train")
+    if isinstance(train, dict) and train.get("batch_tokens") is not None:
+        merged.fill({"train": {"batch_size": None}})  # the one of the two that nobody said
     merged.fill(defaults_of(schema))
     if isinstance(merged.values.get("model"), dict):
         merged.fill({"model": defaults_of(ModelFields)})

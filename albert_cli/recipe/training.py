@@ -48,10 +48,10 @@ ClassWeights = Annotated[
 class Train(Section):
     """How the weights are found. Exactly one of `epochs` and `max_steps`."""
 
-    batch_size: BatchSize = 32
+    batch_size: BatchSize | None = 32
     """Sequences in a micro-batch of one process; the effective batch is batch_size x accumulate x processes.
 
-    `auto`: the largest that fits, together with `effective_batch`.
+    `auto`: the largest that fits, together with `effective_batch`. null where `batch_tokens` says it.
     """
     batch_tokens: Positive | None = None
     """Tokens that a micro-batch of one process holds at most, in place of `batch_size`; a longer example stands alone.

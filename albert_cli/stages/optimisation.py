@@ -63,6 +63,7 @@ def micro_batches(
     size, whole = train.batch_size, train.effective_batch
     if train.batch_tokens is not None:
         return max(1, train.batch_tokens // (longest or 1)), train.accumulate
+    assert size is not None, "a checked recipe has batch_size or batch_tokens"
     if whole is None:
         assert isinstance(size, int)
         return size, train.accumulate

@@ -143,7 +143,7 @@ def test_a_file_without_a_stage_is_refused(folder: Path, text: str, problem: str
         ("train.Batch-Size=3", "--set train.Batch-Size no such key; did you mean 'batch_size'?"),
         ("train.batch_size=3.0", "--set train.batch_size must be a whole number or auto, found 3.0"),
         ("train.batch_size=true", "--set train.batch_size must be a whole number or auto, found true"),
-        ("train.batch_size=", "--set train.batch_size must be a whole number or auto, found nothing (null)"),
+        ("train.batch_size=", "--set train.batch_size null needs batch_tokens: give one of them"),
         ("train.learning_rate='1e-5'", "--set train.learning_rate must be a number, found the text '1e-5'"),
         ("train.learning_rate=.nan", "--set train.learning_rate must be a finite number, found nan"),
         ("train.bias_correction=no", "--set train.bias_correction must be true or false, found the text 'no'"),
@@ -190,6 +190,7 @@ def test_set_is_checked_like_a_file(override: str, problem: str) -> None:
             ["train.batch_tokens=4096", "train.batch_size=8"],
             "train.batch_tokens batch_size and batch_tokens exclude each other: give one of them",
         ),
+        (["train.batch_size=null"], "train.batch_size null needs batch_tokens: give one of them"),
         (
             ["train.batch_tokens=4096", "train.effective_batch=8"],
             "train.effective_batch counts sequences, batch_tokens tokens: use accumulate instead",
