@@ -61,7 +61,8 @@ def write(content: Content, directory: Path, *, example: dict[str, Tensor], int8
         UsageError: the extra ``onnx`` is not installed.
     """
     _require("onnx", "onnxscript", "onnxruntime")
-    model, _ = model_from_state(MODEL_CLASSES[content.head], content.config, content.state, place=directory)
+    config = content.config.changed(chunk_size_feed_forward=0)  # the same numbers; pieces would fix the length
+    model, _ = model_from_state(MODEL_CLASSES[content.head], config, content.state, place=directory)
     model.set_attention("plain")
     with torch.inference_mode():
         fields = tuple(name for name, value in model(**example, return_dict=True).items() if isinstance(value, Tensor))

@@ -58,7 +58,9 @@ def bytes_of(model: onnx.ModelProto) -> int:
 @pytest.mark.parametrize("head", MODEL_CLASSES)
 def test_every_head_in_32_and_in_8_bits(tiny_model: Callable[..., Path], tmp_path: Path, head: str) -> None:
     depths = 3 if head == "AlbertForMaskedLM" else 1  # three share one layer
-    source, folder = tiny_model(head, num_hidden_layers=depths, initializer_range=0.05), tmp_path / "onnx"
+    pieces = {"chunk_size_feed_forward": 3} if head == "AlbertForPreTraining" else {}
+    source = tiny_model(head, num_hidden_layers=depths, initializer_range=0.05, **pieces)
+    folder = tmp_path / "onnx"
     assert exported(source, folder).largest_difference < 1e-4
     model = MODEL_CLASSES[head].from_pretrained(source)
     with torch.inference_mode():
