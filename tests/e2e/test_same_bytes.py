@@ -15,6 +15,7 @@ OF_ONE_RUN = {
     "metrics.jsonl",
     "recipe.yaml",
     "report.html",
+    "result.json",  # has the seconds that it took
     "run.lock",
     "status.json",
 }
