@@ -87,19 +87,18 @@ def predict_file(job: Job, task: Task, answer: Callable[[Task], Any], *, acceler
             talk.say(f"{done:,} of {len(rows):,} predictions are there" if done else "nothing is there: from the start")
         left = [end for end in ends if end > done]
         try:
-            for last in _predicted(job, task, answer, unfinished, first=done, ends=left, talk=talk):
-                done = last
-            if unfinished is not None:
-                _deliver(job.out, task, unfinished.records)
-                unfinished.discard()
+            _predict_parts(job, task, answer, unfinished, first=done, ends=left, talk=talk)
         except KeyboardInterrupt:
             if job.out is not None:
-                talk.say(f"stopped after {done:,} of {len(rows):,} rows; --resume goes on from there")
+                talk.say("stopped; what is done is kept, and --resume goes on with it")
             raise
+        if unfinished is not None:
+            _deliver(job.out, task, unfinished.records)
+            unfinished.discard()
     return len(rows)
 
 
-def _predicted(
+def _predict_parts(
     job: Job,
     task: Task,
     answer: Callable[[Task], Any],
@@ -108,8 +107,8 @@ def _predicted(
     first: int,
     ends: Sequence[int],
     talk: Talk,
-) -> Iterator[int]:
-    """Predict the rows from ``first`` in parts; yield how many rows are done."""
+) -> None:
+    """Predict the rows from ``first`` in parts, and keep what is done."""
     rows = task.splits[SPLIT]
     columns = input_columns(job.recipe, job.input, rows) if unfinished is not None and _is_table(job, task) else None
     with Progress(talk, total=len(rows), start=first, unit="row") as progress:
@@ -120,7 +119,6 @@ def _predicted(
                 unfinished.append(records if columns is None else columns.add_to(records, first=first))
             first = last
             progress.update(last)
-            yield last
 
 
 def costs_of(rows: Any) -> Iterator[int]:

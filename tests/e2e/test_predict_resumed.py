@@ -14,6 +14,7 @@ import pytest
 from command_line import albert, done, start, wait
 from small_texts import review
 
+from albert_cli.report.progress import Progress
 from albert_cli.stages import predict_file
 from albert_cli.stages.unfinished import Unfinished
 
@@ -100,6 +101,24 @@ def test_a_process_killed_in_the_middle_has_written_no_file_and_goes_on(
     assert "21 of 40 predictions are there" in done("predict", finetuned, rows, "--out", out, "--resume").err
     done("predict", finetuned, rows, "--out", other)
     assert out.read_bytes() == other.read_bytes()
+
+
+def test_an_interruption_says_how_to_go_on(
+    finetuned: Path, rows: Path, tmp_path: Path, parts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.jsonl"
+
+    def interrupt(self: Progress, done: int, *_: object) -> None:
+        if done == 14:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "update", interrupt)
+        outcome = albert("predict", finetuned, rows, "--out", out)
+    assert outcome.code == 130
+    assert outcome.err.splitlines()[-1] == "stopped; what is done is kept, and --resume goes on with it"
+    assert not out.exists()
+    assert "14 of 40 predictions are there" in done("predict", finetuned, rows, "--out", out, "--resume").err
 
 
 def test_another_model_input_or_recipe_is_refused_and_without_resume_all_begins_again(
