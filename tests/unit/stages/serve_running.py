@@ -161,8 +161,7 @@ def echo_service(task: Echo | None = None, *, limits: ServeLimits | None = None,
         batcher=Batcher(meters, failures.append),
         meters=meters,
         limits=limits or ServeLimits(),
-        on_defect=failures.append,
-        **{"hosts": ("localhost", "127.0.0.1"), **fields},
+        **{"hosts": ("localhost", "127.0.0.1"), "on_defect": failures.append, **fields},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import socket
@@ -10,6 +11,8 @@ import threading
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from serve_running import Echo, echo_service, read_reply, request, running, wait_until
 from subcases import each
 
@@ -372,6 +375,8 @@ def test_stopping_finishes_what_was_asked_and_takes_nothing_more():
         for number, connection in enumerate(asked):
             assert read_reply(connection).json()["results"][0]["label"] == f"text {number}"[::-1]
             assert connection.recv(1) == b""
+            connection.close()
+        idle.close()
         found.thread.join(20)
         assert not found.thread.is_alive()
 
@@ -381,6 +386,43 @@ def test_a_model_thread_that_has_ended_is_no_silence():
         found.service.batcher.stop(5)
         assert found.get("/health").status == 503
         assert found.post(TASK, "a").status == 503
+
+
+PARTS = st.sampled_from(
+    [
+        b"POST /text-classification HTTP/1.1\r\n",
+        b"GET / HTTP/1.0\r\n",
+        b"Host: localhost\r\n",
+        b"Content-Length: 3\r\n",
+        b"Content-Length: 99999999999999999999\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Connection: upgrade\r\nUpgrade: websocket\r\n",
+        b"Expect: 100-continue\r\n",
+        b"\r\n",
+        b'"a"',
+        b"3\r\n",
+        b"0\r\n\r\n",
+    ]
+)
+
+
+def test_whatever_bytes_come_the_server_goes_on(caplog):
+    defects: list[Exception] = []
+    with running(echo_service(limits=SMALL, on_defect=defects.append)) as found:
+
+        @settings(max_examples=300, deadline=None, database=None)
+        @given(st.lists(PARTS | st.binary(max_size=40), max_size=12))
+        def send(parts: list[bytes]) -> None:
+            with found.connect() as connection, contextlib.suppress(OSError):
+                for part in parts:
+                    connection.sendall(part)
+
+        send()
+        wait_until(lambda: not found.server.server_state.connections)
+        assert found.post(TASK, "abc").status == 200
+        wait_until(lambda: found.service.admission.num_inputs == 0)
+    assert defects == []
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_addresses(monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from albert_cli.inference.queries import Query, Refusal
 from albert_cli.inference.run import task_for
 from albert_cli.recipe.requests import RunRequest
 from albert_cli.stages.serve.command import trained_task
-from albert_cli.stages.serve.inputs import example, query_of
+from albert_cli.stages.serve.inputs import query_of
 from albert_cli.stages.serve.server import room_for_connections
 from albert_cli.stages.serve.sizes import measure_for
 
@@ -200,20 +199,3 @@ def test_answers_that_could_fill_the_memory_are_foreseen(tiny_model: Callable[..
     with running(serve_model(*prepare(tiny_model("AlbertForMaskedLM"), "fill-mask"))) as found:
         refused = found.post("/fill-mask?top_k=100", {"text": long.text})
         assert (refused.status, refused.json()["try"]) == (422, "send fewer inputs at once, or shorter ones")
-
-
-@each(
-    "task",
-    [
-        "fill-mask",
-        "text-classification",
-        "token-classification",
-        "question-answering",
-        "multiple-choice",
-        "sentence-order",
-        "feature-extraction",
-        "zero-shot-classification",
-    ],
-)
-def test_the_example_of_a_task_is_one(task: str) -> None:
-    assert isinstance(query_of(json.loads(example(task)), task), Query)
