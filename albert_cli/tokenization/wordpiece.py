@@ -202,7 +202,8 @@ class WordPieceEngine:
     def encoder(self, kept: Mapping[str, Any], tokens: Sequence[tuple[AddedToken, int]]) -> WordPieceEncoder:
         """Recognised tokens, words, pieces."""
         self._core = _make_core(self.ids, self.table[self.unk_id], kept)
-        finder = TokenFinder(tokens, lower_case=False) if kept["algorithm"] == "transformers" else None
+        is_documented = kept["algorithm"] == "transformers"
+        finder = TokenFinder(tokens, lower_case=kept["do_lower_case"]) if is_documented else None
         return WordPieceEncoder(self._core, finder)
 
     def text(

@@ -118,6 +118,16 @@ def test_what_is_saved_is_read_by_the_peer_and_by_us(folder: Path, tmp_path: Pat
     assert AlbertTokenizer.from_pretrained(tmp_path).fingerprint == ours.fingerprint
 
 
+def test_an_added_word_is_found_whatever_its_case_and_a_special_one_as_written(folder: Path, tmp_path: Path) -> None:
+    ours = AlbertTokenizer.from_pretrained(folder)
+    ours.add_tokens(["snowman"])
+    ours.save_pretrained(tmp_path)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    for text in ("a SNOWMAN!", "Snowman snowman", "[mask] [Mask] [MASK]snowman"):
+        assert {**ours(text)} == {**theirs(text)}, text
+        assert ours(text)["input_ids"].count(len(PIECES)) == text.lower().count("snowman")
+
+
 def test_what_the_peer_saves_is_read(folder: Path, tmp_path: Path) -> None:
     theirs = BertTokenizerFast(str(folder / "vocab_chinese.txt"), strip_accents=False, tokenize_chinese_chars=False)
     theirs.save_pretrained(tmp_path)
