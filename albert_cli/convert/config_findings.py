@@ -217,7 +217,8 @@ def _special_ids(facts: Facts) -> Iterator[Finding]:
         "eos_token_id": facts.tokenizer.sep_token_id,
     }
     for key, right in ids.items():
-        if getattr(facts.config, key) != right:
+        value = getattr(facts.config, key)
+        if right not in (value if isinstance(value, list) else [value]):
             yield Finding(key, facts.values.get(key), right, "the tokenizer's [PAD], [CLS] and [SEP] have other ids")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from albert_cli.tokenization.pieces import SPACE, ends_number
-from albert_cli.tokenization.settings import JSON_FILE, MODEL_INPUT_NAMES
+from albert_cli.tokenization.settings import JSON_FILE
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 GOOGLE = "google-research/albert"
@@ -142,12 +142,6 @@ KNOWN = (
         "sampling",
         "segmentations are drawn at random here and by the slow class of 4.x; the others take the best one",
         applies=_draws,
-    ),
-    Known(
-        LIBRARY,
-        "token types",
-        "model_input_names lack token_type_ids: pairs are read as one segment, as transformers 5 does by default",
-        applies=lambda tokenizer: set(tokenizer.model_input_names) != set(MODEL_INPUT_NAMES),
     ),
 )
 

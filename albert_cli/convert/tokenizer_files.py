@@ -8,7 +8,7 @@ from pathlib import Path
 from albert_cli.convert.config_findings import SpecialIds
 from albert_cli.convert.tokenizer_differences import Difference, differences, under_the_original_recipe
 from albert_cli.models.config import AlbertConfig
-from albert_cli.tokenization.settings import find_files
+from albert_cli.tokenization.settings import MODEL_INPUT_NAMES, find_files
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
 ORIGINAL_MODEL_FILE = "30k-clean.model"
@@ -63,8 +63,8 @@ def send(place: str | Path, folder: Path, config: AlbertConfig, *, to: str) -> T
     """
     tokenizer = AlbertTokenizer.from_pretrained(place)
     notes = _notes(tokenizer, config)
-    if tokenizer.model_max_length > config.max_position_embeddings:
-        tokenizer.model_max_length = config.max_position_embeddings
+    tokenizer.model_max_length = min(tokenizer.model_max_length, config.max_position_embeddings)
+    tokenizer.model_input_names = list(MODEL_INPUT_NAMES)
     if to == "tf1":
         path = Path(tokenizer.save_vocabulary(folder)[0])
         written = [path.rename(folder / ORIGINAL_MODEL_FILE) if tokenizer.kind == "sentencepiece" else path]
@@ -104,4 +104,6 @@ def _notes(tokenizer: AlbertTokenizer, config: AlbertConfig) -> list[str]:
             f"model_max_length {tokenizer.model_max_length} is more than the model's "
             f"{config.max_position_embeddings} positions: written as these"
         )
+    if set(tokenizer.model_input_names) != set(MODEL_INPUT_NAMES):
+        notes.append("model_input_names lacked some, so that pairs were read as one segment: all three are written")
     return notes
