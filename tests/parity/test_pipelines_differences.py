@@ -73,6 +73,18 @@ def test_a_piece_right_behind_a_special_token_has_a_space_before_it(both: Any) -
         assert bool(differ) == are_apart
 
 
+def test_a_space_piece_at_the_end_leaves_no_space(both: Any) -> None:
+    ours, theirs = both("ner", "AlbertForTokenClassification", TAGS, aggregation_strategy="simple", ignore_labels=[])
+    for pipe in (ours, theirs):
+        with torch.no_grad():  # all pieces one group
+            pipe.model.classifier.weight.zero_()
+            pipe.model.classifier.bias.copy_(torch.tensor([9.0, 0.0, 0.0]))
+    text = "the river \u0378"
+    assert ours(text)[0]["word"] == theirs(text)[0]["word"].strip()
+    assert ours.tokenizer.convert_tokens_to_string(["▁the", "▁"]) == "the"
+    assert theirs.tokenizer.convert_tokens_to_string(["▁the", "▁"]) == "the "
+
+
 def test_tags_that_end_a_stretch_end_it(both: Any) -> None:
     names = {"id2label": dict(enumerate(["O", "B-X", "I-X", "E-X", "S-X"]))}
     ours, theirs = both("ner", "AlbertForTokenClassification", names, aggregation_strategy="simple", ignore_labels=[])
