@@ -143,4 +143,86 @@ def train(
     )
 
 
-COMMANDS = {"data": data, "train": train}
+def infer(
+    workload: Annotated[
+        str, typer.Option("--workload", metavar="NAME", help="predict-32 (batches of 32 short texts) or predict-1.")
+    ] = "predict-32",
+    size: Annotated[
+        str, typer.Option("--size", metavar="SIZE", help="base, large, xlarge, xxlarge, small, tiny.")
+    ] = "base",
+    layers: Annotated[
+        int | None,
+        typer.Option("--layers", metavar="N", min=1, help="Fewer layers than the size has, for a short run."),
+    ] = None,
+    batches: Annotated[
+        int | None, typer.Option("--batches", metavar="N", min=1, help="Batches of a round, each of other texts.")
+    ] = None,
+    sides: Annotated[
+        str,
+        typer.Option("--sides", metavar="A,B,...", help="Ways in which we compute: fp32, bf16, fp16, int8, compile."),
+    ] = "fp32",
+    vs: Annotated[
+        str,
+        typer.Option(
+            "--vs", metavar="A,B", help="Also measure transformers, onnxruntime: same weights and texts, sides in turn."
+        ),
+    ] = "",
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    memory: Annotated[
+        bool, typer.Option("--memory", metavar="", help="Peak memory, each side in a process of its own.")
+    ] = False,
+    rounds: Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="Times each side is timed.")] = 5,
+    warmup: Annotated[int, typer.Option("--warmup", metavar="N", min=1, help="Rounds before that.")] = 1,
+    seed: SeedOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> int | None:
+    """Measure answers: texts a second, share of this machine's measured limit, peak memory."""
+    from albert_cli.recipe.requests import BenchInferOptions
+    from albert_cli.stages.bench import infer as stage
+
+    return stage.run(
+        BenchInferOptions(
+            workload=workload,
+            size=size,
+            layers=layers,
+            batches=batches,
+            sides=tuple(name.strip() for name in sides.split(",")),
+            versus=tuple(name.strip() for name in vs.split(",") if name.strip()),
+            device=device or "auto",
+            threads=threads,
+            memory=memory,
+            rounds=rounds,
+            warmup=warmup,
+            seed=42 if seed is None else seed,
+            json=json,
+            quiet=quiet,
+            debug=debug,
+        )
+    )
+
+
+def start(
+    rounds: Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="Fresh processes of each kind.")] = 7,
+    size: Annotated[
+        str, typer.Option("--size", metavar="SIZE", help="Size of the model that answers one line.")
+    ] = "base",
+    threads: ThreadsOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> int | None:
+    """Measure how long fresh processes take: import torch, albert --help, albert run on one line."""
+    from albert_cli.cli.app import build_app
+    from albert_cli.recipe.requests import BenchStartOptions
+    from albert_cli.stages.bench import start as stage
+
+    return stage.run(
+        BenchStartOptions(rounds=rounds, size=size, threads=threads, json=json, quiet=quiet, debug=debug),
+        commands=typer.main.get_command(build_app()),
+    )
+
+
+COMMANDS = {"data": data, "train": train, "infer": infer, "start": start}

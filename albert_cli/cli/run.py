@@ -252,7 +252,7 @@ def read_device_option(device: str | None) -> str:
     Raises:
         UsageError: it is no device.
     """
-    from albert_cli.recipe.sections import read_device
+    from albert_cli.recipe.devices import read_device
 
     try:
         return read_device(device or "auto")

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
 from albert_cli.errors import ModelError, UsageError
 from albert_cli.files.hub import resolve_model
 from albert_cli.inference.device import BATCH_TOKENS, Compute, Warn, choose_compute
-from albert_cli.inference.onnx_model import FILE, is_onnx
 from albert_cli.inference.prepared import choose_products, describe, prepare
+from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.recipe.requests import Engine
 
 if TYPE_CHECKING:
     from albert_cli.inference.loading import Loaded
+
+FILE = "model.onnx"
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.index.json")
 
 Say = Callable[[str], object]
 _PRECISION = {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
@@ -78,7 +80,7 @@ def check_products(device: torch.device, precision: str, engine: Engine) -> None
     choose_products(device, precision, int8=engine.int8, compiles=engine.compile)
 
 
-def equip(model: nn.Module, device: torch.device, precision: str, engine: Engine) -> str:
+def equip(model: AlbertPreTrainedModel, device: torch.device, precision: str, engine: Engine) -> str:
     """Put the fastest products that fit what was asked into a model, and say which.
 
     Args:
@@ -90,6 +92,11 @@ def equip(model: nn.Module, device: torch.device, precision: str, engine: Engine
     products = choose_products(device, precision, int8=engine.int8, compiles=engine.compile)
     prepare(model, products)
     return describe(products, device)
+
+
+def is_onnx(directory: Path) -> bool:
+    """Whether a directory holds an ONNX model and no other weights."""
+    return (directory / FILE).is_file() and not any(any(directory.glob(pattern)) for pattern in _WEIGHTS)
 
 
 def runs_onnx(folder: Path, engine: Engine, *, device: str, precision: str) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from albert_cli.errors import ModelError
 from albert_cli.files.hub import resolve_model
-from albert_cli.inference.onnx_model import OnnxModel
 from albert_cli.models.albert import AlbertModel
 from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.config import AlbertConfig
@@ -20,6 +19,9 @@ from albert_cli.models.heads_sequence import AlbertForMultipleChoice, AlbertForS
 from albert_cli.models.heads_token import AlbertForQuestionAnswering, AlbertForTokenClassification
 from albert_cli.models.pretrained import LoadReport, load_pretrained
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
+
+if TYPE_CHECKING:
+    from albert_cli.inference.onnx_model import OnnxModel
 
 MODEL_CLASSES: dict[str, type[AlbertPreTrainedModel]] = {
     "fill-mask": AlbertForMaskedLM,
@@ -101,6 +103,8 @@ def load_onnx(task: str, directory: Path, *, tokenizer: str | Path | None = None
         ModelError: a model of another head, or without a tokenizer.
         UsageError: onnxruntime is not installed.
     """
+    from albert_cli.inference.onnx_model import OnnxModel
+
     words = AlbertTokenizer.from_pretrained(directory if tokenizer is None else tokenizer)
     model = OnnxModel(directory, MODEL_CLASSES[task].__name__).eval()
     return Loaded(model, words, check_fit(model, words))

@@ -152,13 +152,6 @@ class OnnxModel(nn.Module):
         }
 
 
-def is_onnx(directory: Path) -> bool:
-    """Whether a directory holds an ONNX model and no other weights."""
-    return (directory / FILE).is_file() and not any(
-        any(directory.glob(pattern)) for pattern in ("*.safetensors", "pytorch_model*.bin", "*.index.json")
-    )
-
-
 def _session(path: Path) -> Any:
     import onnxruntime
 

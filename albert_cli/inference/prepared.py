@@ -26,11 +26,12 @@ from albert_cli.inference.products import (
     weights16_run,
 )
 from albert_cli.models.albert import AlbertEncoder
+from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.models.layer import AlbertLayer
 from albert_cli.models.linear import choose_backend
 
 Kind = Literal["exact", "bf16", "fp16", "weights16", "int8"]
-Model = TypeVar("Model", bound=nn.Module)
+Model = TypeVar("Model", bound=AlbertPreTrainedModel)
 _MakeMap = Callable[[Tensor, Tensor | None], nn.Module]
 
 # x * sigmoid(2 u) with u = sqrt(2 / pi) * (x + 0.044715 x^3) is x * (1 + tanh(u)) / 2, and a sigmoid costs less.
@@ -122,7 +123,7 @@ def prepare(model: Model, products: Products) -> Model:
         The same model.
     """
     make = _maker(products)
-    quick = getattr(model.config, "hidden_act", None) == "gelu_new"
+    quick = model.config.hidden_act == "gelu_new"
     done: dict[int, nn.Module] = {}
     with torch.no_grad():
         for part in list(model.modules()):
@@ -132,8 +133,8 @@ def prepare(model: Model, products: Products) -> Model:
                 _prepare_layer(part, make, done)
                 if quick:
                     part.act = gelu_by_sigmoid
-                if products.compiles:
-                    part.finish = torch.compile(part.finish, dynamic=True)  # type: ignore[method-assign]
+    if products.compiles:
+        model.compile_layers()
     return model
 
 

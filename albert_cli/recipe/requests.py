@@ -258,3 +258,63 @@ class BenchTrainOptions:
     json: bool = False
     quiet: bool = False
     debug: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchInferOptions:
+    """What `albert bench infer` measures.
+
+    Args:
+        workload: name of a preset.
+        size: a released size.
+        layers: layers instead of the size's own; None keeps those.
+        batches: batches of a round; None keeps the preset's own number.
+        sides: ways in which we compute: fp32, bf16, fp16, int8, compile.
+        versus: others to measure: transformers, onnxruntime.
+        device: where.
+        threads: of the processor; None leaves torch's choice.
+        memory: peak memory instead of speed.
+        rounds: times each side is timed.
+        warmup: rounds before.
+        seed: of weights and texts.
+        json: print the result as JSON.
+        quiet: no talk on stderr but warnings and errors.
+        debug: the user wants tracebacks.
+    """
+
+    workload: str = "predict-32"
+    size: str = "base"
+    layers: int | None = None
+    batches: int | None = None
+    sides: tuple[str, ...] = ("fp32",)
+    versus: tuple[str, ...] = ()
+    device: str = "auto"
+    threads: int | None = None
+    memory: bool = False
+    rounds: int = 5
+    warmup: int = 1
+    seed: int = 42
+    json: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchStartOptions:
+    """What `albert bench start` measures.
+
+    Args:
+        rounds: fresh processes of each kind.
+        size: size of the model that answers one line.
+        threads: of each process; None leaves its own choice.
+        json: print the result as JSON.
+        quiet: no talk on stderr but warnings and errors.
+        debug: the user wants tracebacks.
+    """
+
+    rounds: int = 7
+    size: str = "base"
+    threads: int | None = None
+    json: bool = False
+    quiet: bool = False
+    debug: bool = False

@@ -6,10 +6,11 @@ the JSON schema.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator
+
+from albert_cli.recipe.devices import read_device
 
 SIZES = ("tiny", "small", "base", "large", "xlarge", "xxlarge")
 BUILT_IN_DATA = "python-docs"
@@ -269,24 +270,8 @@ class Tokenizer(Section):
     """Longest sequence that the tokenizer directory records."""
 
 
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|\d+|-1")
-
-
 def _device_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def read_device(text: str) -> str:
-    """Return a device in torch's words: `0` is `cuda:0`, `-1` is `cpu`.
-
-    Raises:
-        ValueError: it is none of auto, cpu, cuda, cuda:N, N, -1, mps.
-    """
-    if not _DEVICE.fullmatch(text):
-        raise ValueError(f"must be auto, cpu, cuda, cuda:N, N, -1 or mps, found '{text}'")
-    if text == "-1":
-        return "cpu"
-    return f"cuda:{int(text)}" if text.isdigit() else text
 
 
 class TokenizerRuntime(Section):

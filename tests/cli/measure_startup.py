@@ -10,45 +10,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from albert_cli.cli.app import build_app
+from albert_cli.stages.bench.start import bare_app
 
 ROUNDS = 15
-
-
-def bare_app_source() -> str:
-    """Write a program with nothing but Typer and stubs of our commands."""
-    root: Any = typer.main.get_command(build_app())
-    lines = ["import typer", "", f"app = typer.Typer(help={root.help!r}, epilog={root.epilog!r})"]
-    for name, command in root.commands.items():
-        commands = getattr(command, "commands", None)
-        if commands is None:
-            lines += _stub("app", name, command)
-            continue
-        group = f"group_{name}"
-        lines += [f"{group} = typer.Typer(help={command.help!r})", f"app.add_typer({group}, name={name!r})"]
-        for inner_name, inner in commands.items():
-            lines += _stub(group, inner_name, inner)
-    return "\n".join([*lines, "", "app()", ""])
-
-
-def _stub(app: str, name: str, command: Any) -> list[str]:
-    arguments = []
-    for parameter in command.params:
-        if parameter.name == "help":
-            continue
-        kind = "bool" if getattr(parameter, "is_flag", False) else "str"
-        default = "False" if kind == "bool" else "None"
-        if parameter.param_type_name == "option":
-            value = f"typer.Option({default}, {parameter.opts[0]!r}, help={parameter.help!r})"
-        else:
-            value = f"typer.Argument({default}, help={parameter.help!r})"
-        arguments.append(f"{parameter.name}: {kind} = {value}")
-    function = f"{app}_{name}".replace("-", "_")
-    return ["", f"@{app}.command({name!r})", f"def {function}({', '.join(arguments)}):", f"    {command.help!r}"]
 
 
 def seconds(command: list[str]) -> float:
@@ -63,7 +31,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     with tempfile.TemporaryDirectory() as folder:
         bare = Path(folder) / "bare.py"
-        bare.write_text(bare_app_source(), encoding="utf-8")
+        bare.write_text(bare_app(typer.main.get_command(build_app())), encoding="utf-8")
         commands = {
             "bare": [sys.executable, str(bare), "--help"],
             "albert": [sys.executable, "-m", "albert_cli", "--help"],
