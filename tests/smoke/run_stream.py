@@ -162,7 +162,7 @@ def travel(task: str, model: Path, asked: Lines) -> Travelled:
     check(process.stdout.read() == b"", "more answers than lines")
     said = process.stderr.read().decode()
     check(process.wait() == 3, f"exit code {process.returncode}: {said}")
-    check(said.startswith(f"error: {len(asked.broken):,} of {number:,} inputs have no answer"), said)
+    check(f"error: {len(asked.broken):,} of {number:,} inputs have no answer\n" in said, said)
     seconds = time.monotonic() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     check(memory[1] <= MOST_GROWTH * memory[0], f"memory grew from {memory[0]:.1f} to {memory[1]:.1f} MB")
