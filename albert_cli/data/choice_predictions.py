@@ -14,13 +14,14 @@ import numpy as np
 
 from albert_cli.data.questions import MISSING, read_label
 from albert_cli.data.raw_table import RawTable
+from albert_cli.data.readers_arrow import read_parquet
 from albert_cli.data.readers_delimited import read_csv, read_tsv, strict_lines
 from albert_cli.data.readers_json import read_json, read_jsonl
 from albert_cli.data.split_files import table_format
 from albert_cli.errors import DataError
 from albert_cli.files.text import safe_line
 
-_READERS = {".tsv": read_tsv, ".csv": read_csv, ".json": read_json}
+_READERS = {".tsv": read_tsv, ".csv": read_csv, ".json": read_json, ".parquet": read_parquet}
 _HINT = "give a file that `albert predict` wrote for this split"
 
 

@@ -161,3 +161,11 @@ def test_tables_keep_the_columns_of_the_input(finetuned: Path, rows: Path, tmp_p
         assert cells["day"] == f"'{row['day']}", "no spreadsheet computes it"
         assert (cells["sum"], cells["sentence"], cells["prediction"]) == ("-3", row["sentence"], row["prediction"])
         assert {name: float(cells[f"scores.{name}"]) for name in row["scores"]} == row["scores"]
+
+
+def test_tables_of_predictions_are_scored_without_a_model(finetuned: Path, home: Path, tmp_path: Path) -> None:
+    scores = done("eval", finetuned, "--json").result["scores"]
+    for suffix in (".csv", ".parquet"):
+        done("predict", finetuned, home / "SST-2" / "dev.tsv", "--out", tmp_path / f"dev{suffix}")
+        saved = done("eval", finetuned, "--predictions", tmp_path / f"dev{suffix}", "--json")
+        assert saved.result["scores"] == scores

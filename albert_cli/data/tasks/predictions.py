@@ -5,15 +5,18 @@ Official GLUE tasks also have their leaderboard's own files (`data.tasks.glue.wr
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from albert_cli.data.raw_table import RawTable
-from albert_cli.data.readers_delimited import read_tsv
+from albert_cli.data.readers_arrow import read_parquet
+from albert_cli.data.readers_delimited import read_csv, read_tsv
 from albert_cli.data.readers_json import read_jsonl
 from albert_cli.data.split_files import table_format
 from albert_cli.data.tasks.spec import TaskSpec
@@ -84,7 +87,8 @@ def read_predictions(path: Path, dataset: Any, *, spec: TaskSpec, label_names: S
     """Read saved predictions in the order of a split's rows.
 
     Args:
-        path: JSON Lines or TSV with ``index`` (or ``id``) and ``prediction``, as we or the leaderboard write them.
+        path: JSON Lines, TSV, CSV or parquet with ``index`` (or ``id``) and ``prediction``, as we or the leaderboard
+            write them.
         dataset: the split that was predicted.
         spec: the task.
         label_names: classes in order; empty for regression.
@@ -95,7 +99,7 @@ def read_predictions(path: Path, dataset: Any, *, spec: TaskSpec, label_names: S
     Raises:
         DataError: located: an unknown class, a row twice, rows of the split without a prediction.
     """
-    table = read_tsv(path) if table_format(path) == ".tsv" else read_jsonl(path)
+    table = _read(path)
     keys = {"index": "idx", "idx": "idx", "id": "id" if "id" in dataset.features else "idx"}
     key = next((name for name in keys if name in table.columns), None)
     if key is None or "prediction" not in table.columns:
@@ -133,9 +137,9 @@ def read_class_scores(path: Path, dataset: Any, *, label_names: Sequence[str]) -
     Returns:
         (N, C) float64 probabilities in the order of the split's rows; None where a class or a row has none.
     """
-    if not label_names or table_format(path) == ".tsv":
+    if not label_names or table_format(path) in (".tsv", ".csv"):
         return None
-    table = read_jsonl(path)
+    table = _read(path)
     if "scores" not in table.columns:
         return None
     key = "index" if "index" in table.columns else "id"
@@ -176,6 +180,11 @@ def spoken(value: Any, spec: TaskSpec, names: Sequence[str]) -> Any:
     return names[int(value)]
 
 
+def _read(path: Path) -> RawTable:
+    readers = {".tsv": read_tsv, ".csv": read_csv, ".parquet": read_parquet}
+    return readers.get(table_format(path) or "", read_jsonl)(path)
+
+
 def _understood(table: RawTable, row: int, *, spec: TaskSpec, names: Sequence[str]) -> Any:
     value = table.columns["prediction"][row]
     if spec.kind == "regression":
@@ -189,11 +198,19 @@ def _understood(table: RawTable, row: int, *, spec: TaskSpec, names: Sequence[st
             )
         return score
     if spec.kind == "multi-label":
-        parts = value if isinstance(value, list) else [part for part in str(value or "").split(",") if part]
+        parts = value if isinstance(value, list) else _classes(str(value or ""))
         found = np.zeros(len(names), dtype=np.int64)
         found[[_class_number(str(part), names, table, row) for part in parts]] = 1
         return found
     return _class_number(str(value), names, table, row)
+
+
+def _classes(text: str) -> list[str]:
+    """Classes of a cell: a JSON list, or names with commas."""
+    if text.startswith("["):
+        with suppress(ValueError):
+            return [str(part) for part in json.loads(text)]
+    return [part for part in text.split(",") if part]
 
 
 def _class_number(name: str, names: Sequence[str], table: RawTable, row: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import datasets
 import numpy as np
 import pytest
 from task_files import sst2_folder, write
@@ -126,3 +127,11 @@ def test_names_of_scores_by_split():
     assert [metric_suffix(spec, split) for split in spec.dev_splits] == ["", "_mm"]
     assert spec.test_splits == ("test_matched", "test_mismatched", "test_ax")
     assert (spec.best_metric, spec.problem_type) == ("accuracy", "single_label_classification")
+
+
+def test_classes_of_tables_are_lists_in_json_or_names_with_commas(tmp_path):
+    rows = datasets.Dataset.from_dict({"idx": [0, 1, 2, 3]})
+    file = tmp_path / "said.csv"
+    file.write_text('index,prediction\n0,"[""film"", ""praise""]"\n1,[]\n2,"praise,film"\n3,\n')
+    said = read_predictions(file, rows, spec=TASKS["multi-label"], label_names=("film", "praise"))
+    assert said.tolist() == [[1, 1], [0, 0], [1, 1], [0, 0]]
