@@ -55,6 +55,11 @@ def run(options: BenchDataOptions) -> int:
     with Talk(quiet=options.quiet) as talk, tempfile.TemporaryDirectory(prefix="albert-bench-") as folder:
         peer = _transformers() if options.versus == "transformers" else None
         tokenizer = read_tokenizer(options.tokenizer)
+        if tokenizer.kind != "sentencepiece":
+            raise UsageError(
+                f"the comparison is with SentencePiece, and the tokenizer is of {tokenizer.kind} (albert bench data)",
+                hint="name one with a SentencePiece model",
+            )
         corpus = Corpus(path=options.text) if options.text is not None else Corpus(dataset=PYTHON_DOCS)
         texts = list(_some_text(corpus, options.megabytes))
         talk.say(f"{sum(map(_size, texts)) / 1e6:.1f} MB of {corpus.name()}; sentences, ids, batches, preparation")

@@ -46,3 +46,9 @@ def test_a_table_for_people_beside_transformers(
 def test_a_tokenizer_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "data"]) == 2
     assert "--tokenizer" in capsys.readouterr().err
+
+
+def test_a_wordpiece_tokenizer_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n")
+    assert main(["bench", "data", "--tokenizer", str(tmp_path)]) == 2
+    assert "the comparison is with SentencePiece" in capsys.readouterr().err
