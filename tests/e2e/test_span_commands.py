@@ -12,6 +12,9 @@ from command_line import albert, done, losses, separately, settings
 from conftest import ARCHITECTURE
 from small_texts import write_corpus
 
+from albert_cli.stages import predict_file
+from albert_cli.stages.unfinished import Unfinished
+
 
 def write_questions(path: Path, number: int, *, seed: int) -> Path:
     """Questions about texts of some lines; every third has no answer."""
@@ -98,6 +101,25 @@ def test_two_processes_find_the_spans_of_one(trained: Path, tmp_path: Path) -> N
     assert json.loads(one.read_text()) == json.loads(two.read_text())
     first, second = (json.loads(path.with_name(f"{path.stem}_null_odds.json").read_text()) for path in (one, two))
     assert second == pytest.approx(first, abs=1e-5)
+
+
+def test_a_document_is_written_at_the_end_from_what_was_kept(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = trained / "data" / "dev-v2.0.json", tmp_path / "out.json"
+    odds, partial = tmp_path / "out_null_odds.json", tmp_path / "out.json.partial"
+    monkeypatch.setattr(predict_file, "ROWS_AT_ONCE", 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(Unfinished, "discard", lambda self: None)
+        done("predict", trained / "run", source, "--out", out)
+    kept, whole = partial.read_bytes(), (out.read_bytes(), odds.read_bytes())
+    for share in (0.5, 0.8):
+        out.unlink()
+        odds.unlink()
+        partial.write_bytes(kept[: int(share * len(kept))])
+        assert "predictions are there" in done("predict", trained / "run", source, "--out", out, "--resume").err
+        assert (out.read_bytes(), odds.read_bytes()) == whole
+        assert not partial.exists()
 
 
 def test_lines_are_answered_as_a_file_is(trained: Path) -> None:
