@@ -32,6 +32,8 @@ FusedQKV = tuple[Tensor, Tensor]
 
 KINDS = ("auto", "plain", "sdpa", "varlen")
 _HALF = (torch.float16, torch.bfloat16)
+# From here on the weights take more memory than making them again takes time; at 128 tokens it is a third of attention.
+_LONG = 256
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def attend(
         if distances is not None:
             found = distances.scores(query, key)  # (n, A, S, S)
             bias = found if bias is None else found + bias
-        if kind == "plain" and not spelt_out and not dropout and may_forget(block):
+        if kind == "plain" and not spelt_out and not dropout and block.shape[1] >= _LONG and may_forget(block):
             context = lean_plain(query, key, value, bias)
         elif kind == "plain":
             context, probabilities = plain(query, key, value, bias, dropout=dropout, head_mask=head_mask)

@@ -1,8 +1,7 @@
 """How does spelt-out attention learn without keeping its weights? They are made again in the backward pass.
 
 The weights are S numbers for each token and head and depth: at 512 tokens more than everything else that a layer keeps.
-Making them again costs one product and one softmax. The gradients are those of `attention.plain`, by the same
-operations on the same numbers.
+Making them again costs one product and one softmax. The gradients are those of `attention.plain`, up to rounding.
 
 Shapes: n sequences of a block, S their length there, A heads, D head width.
 """
@@ -36,7 +35,7 @@ def lean_plain(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -
 
 def _weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor:
     """(n, A, S, S), in float32 where queries are in half precision, as autocast has the softmax."""
-    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)  # scaled where it is small
     if bias is not None:
         scores = scores + bias
     weights: Tensor = scores.softmax(dim=-1, dtype=torch.float32 if query.dtype in _HALF else query.dtype)
@@ -65,5 +64,5 @@ class _LeanAttention(torch.autograd.Function):
             grad_value = weights.to(value.dtype).transpose(-1, -2) @ grad
             slope = (grad @ value.transpose(-1, -2)).to(weights.dtype)
             slope = torch._softmax_backward_data(slope, weights, -1, weights.dtype)
-            slope = slope.to(query.dtype) * query.shape[-1] ** -0.5
-            return slope @ key, slope.transpose(-1, -2) @ query, grad_value, None
+            slope, scale = slope.to(query.dtype), query.shape[-1] ** -0.5
+            return (slope @ key).mul_(scale), slope.transpose(-1, -2) @ (query * scale), grad_value, None

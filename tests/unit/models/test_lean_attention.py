@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from albert_cli.models.attention import plain
+from albert_cli.models.attention import AttentionCall, attend, plain
+from albert_cli.models.layout import PaddedLayout
 from albert_cli.models.lean_attention import lean_plain
 
 
@@ -48,6 +49,20 @@ def test_the_gradient_of_a_gradient_is_right() -> None:
         return torch.autograd.grad(first.square().sum(), parts[1])[0]
 
     torch.testing.assert_close(second(True), second(False), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("length", "again"), [(256, True), (255, False)])
+def test_only_long_sequences_make_their_weights_again(length: int, again: bool) -> None:
+    layout = PaddedLayout(1, length, None, torch.device("cpu"))
+    context, _ = attend(
+        torch.randn(1, length, 12, requires_grad=True), layout, num_heads=1, call=AttentionCall("plain")
+    )
+    names, found = [context.grad_fn], []
+    while names:
+        node = names.pop()
+        found.append(type(node).__name__)
+        names += [each for each, _ in node.next_functions if each is not None] if node is not None else []
+    assert ("_LeanAttentionBackward" in found) is again
 
 
 def test_no_weights_are_kept() -> None:
