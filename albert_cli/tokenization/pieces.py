@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sentencepiece
@@ -81,10 +82,16 @@ class PieceEncoder:
         for index, piece in enumerate(self.table):
             self.ids.setdefault(piece, index)
         self._number_ids = {i: self._number_pieces(piece) for i, piece in enumerate(self.table) if ends_number(piece)}
-        self._controls = tuple(i for i in range(len(self.table)) if self._plain.is_control(i))
-        self._bytes = frozenset(i for i in range(len(self.table)) if self._plain.is_byte(i))
+        # Pieces of bytes are called <0x00> to <0xFF>; asking of every piece what it is would take longer than loading.
+        self._bytes = frozenset(
+            i for i, piece in enumerate(self.table) if piece.startswith("<0x") and self._plain.is_byte(i)
+        )
         # When even the comma is unknown, an unknown stretch may end like a number piece.
         self._watched = frozenset(self._number_ids) | (frozenset() if "," in self.ids else frozenset({self.unk_id}))
+
+    @cached_property
+    def _controls(self) -> tuple[int, ...]:
+        return tuple(i for i in range(len(self.table)) if self._plain.is_control(i))
 
     def encode(self, texts: Sequence[str], *, names_controls: bool = False, threads: int = 1) -> list[list[int]]:
         """Ids of clean texts, without special tokens.
