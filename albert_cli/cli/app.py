@@ -14,7 +14,7 @@ import typer.core
 from typer.exceptions import TyperException
 
 from albert_cli import __version__
-from albert_cli.cli import bench, convert, data, env, evaluate, recipe, run, runs, serve, train
+from albert_cli.cli import bench, convert, data, doctor, env, evaluate, recipe, run, runs, serve, train
 from albert_cli.cli.errors import (
     INTERRUPTED,
     close_pipe_silently,
@@ -93,6 +93,7 @@ def build_app() -> typer.Typer:
             group.command(name=command_name)(function)
         app.add_typer(group, name=name)
     app.command(name="env")(env.env)
+    app.command(name="doctor")(doctor.doctor)
     return app
 
 

@@ -1,4 +1,7 @@
-"""How much memory do a process and those it started hold together? Shared pages are counted once (PSS; Linux only)."""
+"""How much memory do a process and those it started hold together, and how much is left on the machine? (Linux only)
+
+Shared pages are counted once (PSS).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import threading
 from pathlib import Path
 
 _PROC = Path("/proc")
+_CONTAINER = Path("/sys/fs/cgroup")
 
 
 def summed_pss(root: int) -> int | None:
@@ -27,6 +31,26 @@ def summed_pss(root: int) -> int | None:
         total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
         found = True
     return total if found else None
+
+
+def available_bytes() -> int | None:
+    """Bytes of memory that a new process may still take here; None where the system does not say."""
+    try:
+        lines = (_PROC / "meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    machine = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+    left = _left_in_container()
+    return min((number for number in (machine, left) if number is not None), default=None)
+
+
+def _left_in_container() -> int | None:
+    try:
+        limit = int((_CONTAINER / "memory.max").read_text())
+        used = int((_CONTAINER / "memory.current").read_text())
+    except (OSError, ValueError):  # no container, or no limit ("max")
+        return None
+    return max(0, limit - used)
 
 
 def descendants(root: int) -> list[int]:

@@ -26,7 +26,7 @@ PROMPTS = (
 )
 
 # Settings of the 30-second form, which shows that everything works and not that anything is learnt.
-_TINY = {
+TINY: Mapping[str, Sequence[str]] = {
     "tokenizer": ("data.limit=1500", "tokenizer.vocab_size=600"),
     "pretrain": (
         "data.limit=1500",
@@ -72,21 +72,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_parts(out: Path, talk: Talk, *, tiny: bool, threads: int | None) -> Parts:
     """Train the tokenizer, the model and the classifier, each into a folder below ``out``."""
     options = RunOptions()
+    settings = TINY if tiny else {}
     talk.say("1 of 3: a tokenizer")
-    tokenizer = train_tokenizer.execute(_recipe("tokenizer", out, tiny, threads), options, talk)
+    tokenizer = train_tokenizer.execute(part_recipe("tokenizer", out, settings, threads=threads), options, talk)
     talk.say("2 of 3: pretraining")
-    places = [f"tokenizer={out / 'tokenizer'}", f"data.cache={out / 'cache'}"]
-    pretrained = pretrain.execute(_recipe("pretrain", out, tiny, threads, *places), options, talk)
+    pretrained = pretrain.execute(part_recipe("pretrain", out, settings, threads=threads), options, talk)
     talk.say("3 of 3: a task")
-    places = [f"model={out / 'pretrain'}"]
-    topics = finetune.execute(_recipe("topics", out, tiny, threads, *places), options, talk)
+    topics = finetune.execute(part_recipe("topics", out, settings, threads=threads), options, talk)
     return Parts(tokenizer, pretrained, topics)
 
 
-def _recipe(part: str, out: Path, tiny: bool, threads: int | None, *overrides: str) -> LoadedRecipe:
-    extra = _TINY[part] if tiny else ()
+def part_recipe(
+    part: str, out: Path, settings: Mapping[str, Sequence[str]], *, threads: int | None = None
+) -> LoadedRecipe:
+    """The recipe of one part, which finds what the parts before it left.
+
+    Args:
+        part: ``tokenizer``, ``pretrain`` or ``topics``.
+        out: folder of all parts.
+        settings: further overrides by part.
+        threads: of the processor.
+    """
+    places = {
+        "tokenizer": [],
+        "pretrain": [f"tokenizer={out / 'tokenizer'}", f"data.cache={out / 'cache'}"],
+        "topics": [f"model={out / 'pretrain'}"],
+    }
     shortcuts = {"out": str(out / part), "runtime.threads": threads}
-    return load_recipe(f"demo/{part}", overrides=[*extra, *overrides], shortcuts=shortcuts)
+    return load_recipe(f"demo/{part}", overrides=[*settings.get(part, ()), *places[part]], shortcuts=shortcuts)
 
 
 def summary(parts: Parts, out: Path, seconds: float) -> list[str]:
