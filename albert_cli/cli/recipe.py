@@ -1,7 +1,8 @@
-"""`albert recipe`: find, read, copy, check and compare recipes."""
+"""`albert recipe`: find, read, copy, fill, check and compare recipes."""
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,22 +21,33 @@ def ls(
     words: Annotated[
         list[str] | None, typer.Argument(metavar="WORD", help="Only recipes whose line holds every word.")
     ] = None,
+    resources: Annotated[
+        bool,
+        typer.Option(
+            "--resources",
+            metavar="",
+            help="Instead, what the documentation of transformers links for ALBERT (scripts, notebooks, guides, course "
+            "chapters), and the recipe and command that does it here.",
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", metavar="", help="Print a JSON list of objects on stdout.")] = False,
     debug: DebugOption = False,
 ) -> None:
-    """List the recipes that come with albert."""
-    from albert_cli.recipe.shipped import shipped_names
-    from albert_cli.report.console import result_json_list, result_table
-    from albert_cli.report.tables import Table
+    """List the recipes that come with albert: what for, how large, what they need, what was measured.
 
-    rows = [_listed(name) for name in shipped_names()]
-    rows = [
-        row for row in rows if all(word.lower() in " ".join(map(str, row.values())).lower() for word in words or [])
-    ]
+    Scores have in brackets what needs no learning; - means not measured.
+    """
+    from albert_cli.report.console import result_json_list
+
+    rows = _resources() if resources else _recipes()
+    rows = [row for row in rows if all(word.lower() in _searched(row) for word in words or [])]
     if json:
         result_json_list(list(rows))
-        return
-    result_table(Table(["name", "stage", "description"], [[r["name"], r["stage"], r["description"]] for r in rows]))
+    elif resources:
+        _show_lines(["resource", "recipe", "command"], [[row["title"], row["recipe"], row["command"]] for row in rows])
+    else:
+        columns = ["name", "task", "size", "needs", "time", "score", "description"]
+        _show_lines(columns, [_cells(row) for row in rows])
 
 
 def show(
@@ -71,21 +83,43 @@ def copy(
 ) -> None:
     """Copy a recipe, comments and all, to change it; never overwrites."""
     from albert_cli.recipe.shipped import find_recipe, parent_from_elsewhere
-    from albert_cli.report.console import result_text
 
     source = find_recipe(recipe)
-    target = file if file is not None else Path(source.name)
-    if target.is_dir():
-        target = target / source.name
-    text = parent_from_elsewhere(_read(source), source)
-    try:
-        with target.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError:
-        raise UsageError(f"{target} exists already", hint="name another file") from None
-    except OSError as error:
-        raise DataError(f"cannot write {target}: {error.strerror}", hint="name another file") from error
-    result_text(str(target))
+    _write_new(parent_from_elsewhere(_read(source), source), source, file)
+
+
+def fill(
+    recipe: RecipeArgument,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A new file to write; without it, stdout.")
+    ] = None,
+    diff: Annotated[bool, typer.Option("--diff", metavar="", help="Show what would be added, as a patch.")] = False,
+    write: Annotated[bool, typer.Option("--write", metavar="", help="Change the recipe file itself.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write a recipe with every default in it, each under its help; comments and values of the file stay."""
+    from albert_cli.files.atomic import write_file
+    from albert_cli.recipe.fill import filled
+    from albert_cli.recipe.shipped import find_recipe, parent_from_elsewhere, shipped_file
+    from albert_cli.report.console import result_text
+
+    if sum([diff, write, file is not None]) > 1:
+        raise UsageError("--diff, --write and FILE exclude each other (albert recipe fill)", hint="give one of them")
+    source = find_recipe(recipe)
+    text = _read(source)
+    whole = filled(_load(recipe), text)
+    if diff:
+        lines = difflib.unified_diff(text.splitlines(), whole.splitlines(), str(recipe), "filled", lineterm="")
+        result_text("\n".join(lines))
+    elif write:
+        if shipped_file(recipe) == source:
+            raise UsageError(f"{recipe} came with albert", hint=f"albert recipe fill {recipe} FILE")
+        write_file(source, whole)
+        result_text(str(source))
+    elif file is not None:
+        _write_new(parent_from_elsewhere(whole, source), source, file)
+    else:
+        result_text(whole.rstrip("\n"))
 
 
 def check(
@@ -134,31 +168,80 @@ def diff(
 
 
 def schema(debug: DebugOption = False) -> None:
-    """Print the JSON schema of recipes, for editors."""
-    import json
-
-    from albert_cli.recipe.render import json_schema
+    """Print the JSON schema of recipes, for editors; recipes name it in their first line."""
+    from albert_cli.recipe.editor import schema_text
     from albert_cli.report.console import result_text
 
-    result_text(json.dumps(json_schema(), indent=2))
+    result_text(schema_text().rstrip("\n"))
 
 
-COMMANDS = {"ls": ls, "show": show, "copy": copy, "check": check, "diff": diff, "schema": schema}
+COMMANDS = {"ls": ls, "show": show, "copy": copy, "fill": fill, "check": check, "diff": diff, "schema": schema}
 
 
-def _listed(name: str) -> dict[str, Any]:
-    from albert_cli.recipe.shipped import shipped_file, shown_path
+def _recipes() -> list[dict[str, Any]]:
+    from albert_cli.recipe.listing import listed
+    from albert_cli.recipe.shipped import shipped_names
 
-    path = shipped_file(name)
-    assert path is not None
-    loaded = _load(name)
-    return {
-        "name": name,
-        "stage": loaded.recipe.stage,
-        "path": shown_path(path),
-        "description": loaded.recipe.description,
-        "needs": list(loaded.needs),
-    }
+    return [listed(name) for name in shipped_names()]
+
+
+def _resources() -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from albert_cli.recipe.resources import RESOURCES
+
+    return [asdict(resource) for resource in RESOURCES]
+
+
+def _searched(row: dict[str, Any]) -> str:
+    return " ".join(map(str, row.values())).lower()
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    hub = [name for name in row["hub"] if name != row["size"]]
+    needs = ", ".join(row["needs"]) or (f"hub: {', '.join(hub)}" if hub else "")
+    return [
+        row["name"],
+        row["task"] or row["stage"],
+        row["size"] or "-",
+        needs or "nothing",
+        row["time"] or "-",
+        row["score"] or "-",
+        row["description"],
+    ]
+
+
+def _show_lines(columns: list[str], rows: list[list[str]]) -> None:
+    """Show a wide table: whole in a pipe, cut at the edge of a terminal."""
+    import shutil
+    import sys
+
+    from albert_cli.report.console import result_text
+    from albert_cli.report.tables import Table
+
+    lines = Table(columns, rows).text().splitlines()
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [line if len(line) <= width else line[: width - 3] + "..." for line in lines]
+    result_text("\n".join(lines))
+
+
+def _write_new(text: str, source: Path, file: Path | None) -> None:
+    """Write a recipe into a file that is not there yet, so that editors and its parent are found from there."""
+    from albert_cli.recipe.editor import with_schema_line
+    from albert_cli.report.console import result_text
+
+    target = file if file is not None else Path(source.name)
+    if target.is_dir():
+        target = target / source.name
+    try:
+        with target.open("x", encoding="utf-8") as stream:
+            stream.write(with_schema_line(text, target))
+    except FileExistsError:
+        raise UsageError(f"{target} exists already", hint="name another file") from None
+    except OSError as error:
+        raise DataError(f"cannot write {target}: {error.strerror}", hint="name another file") from error
+    result_text(str(target))
 
 
 def _load(name: str, overrides: list[str] | None = None) -> LoadedRecipe:

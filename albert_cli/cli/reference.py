@@ -62,28 +62,35 @@ def _usage(parameter: Any, context: typer.Context) -> str:
 
 
 def pages() -> dict[str, str]:
-    """Return every generated page by its file name."""
+    """Return everything that is generated, by its path in the repository."""
+    from albert_cli.recipe.editor import SCHEMA_FILE, schema_text
     from albert_cli.recipe.reference import recipe_reference
+    from albert_cli.recipe.resources import resources_page
 
-    return {"cli.md": cli_reference(), "recipe.md": recipe_reference()}
+    return {
+        "docs/reference/cli.md": cli_reference(),
+        "docs/reference/recipe.md": recipe_reference(),
+        "docs/reference/resources.md": resources_page(),
+        f"recipes/{SCHEMA_FILE}": schema_text(),
+    }
 
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or say which are out of date.
 
     Args:
-        arguments: ``--check`` compares and writes nothing; the folder, when it is not docs/reference.
+        arguments: ``--check`` compares and writes nothing; the repository, when it is not the working directory.
     """
     check = "--check" in arguments
-    folder = Path(next((word for word in arguments if not word.startswith("--")), "docs/reference"))
+    root = Path(next((word for word in arguments if not word.startswith("--")), "."))
     stale = []
     for name, text in pages().items():
-        path = folder / name
+        path = root / name
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             continue
         stale.append(path)
         if not check:
-            folder.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     for path in stale:
         print(f"{path}: {'out of date; run `make docs`' if check else 'written'}", file=sys.stderr)

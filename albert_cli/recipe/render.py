@@ -91,15 +91,18 @@ def differences(left: LoadedRecipe, right: LoadedRecipe) -> list[tuple[str, Any,
 def json_schema() -> dict[str, Any]:
     """Return the JSON schema of a recipe file, for editors; `extends` is a file's own key and part of it."""
     schema = TypeAdapter[Any](AnyRecipe).json_schema(by_alias=True)
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["$schema"] = "http://json-schema.org/draft-07/schema#"  # the newest that every editor understands
     schema["title"] = "albert recipe"
     for definition in schema["$defs"].values():
+        # What a parent says need not be said in a file; `albert recipe check` knows the parents. A list has none.
+        inner_of_list = definition["title"] in ("LengthPhase", "CorpusSource")
         if "stage" in definition.get("properties", {}):
             extends = {
                 "type": "string",
                 "description": "Recipe (file or shipped name) whose values this file starts from.",
             }
             definition["properties"]["extends"] = extends
-            # What a parent may say need not be said here.
             definition["required"] = ["stage"]
+        elif not inner_of_list:
+            definition.pop("required", None)
     return schema

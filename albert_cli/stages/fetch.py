@@ -10,10 +10,10 @@ from albert_cli.data.hub import fetch_hub, hub_commit
 from albert_cli.errors import DataError, UsageError
 from albert_cli.files.atomic import new_directory, write_file
 from albert_cli.files.checksum import write_manifest
-from albert_cli.files.hub import is_hub_name, resolve_model
+from albert_cli.files.hub import resolve_model
 from albert_cli.files.text import safe_line
 from albert_cli.recipe.load import LoadedRecipe
-from albert_cli.recipe.schema import ConvertRecipe, FinetuneRecipe, PretrainRecipe, Recipe
+from albert_cli.recipe.needs import hub_data, hub_models
 from albert_cli.report import numbers
 from albert_cli.report.console import Talk, result_json, result_table
 from albert_cli.report.tables import Table
@@ -39,8 +39,8 @@ def run(loaded: LoadedRecipe, out: Path | None, *, json: bool, quiet: bool) -> i
         ModelError: the same of the model.
     """
     recipe = loaded.recipe
-    found = _data_sets(recipe)
-    models = _models(recipe)
+    found = hub_data(recipe)
+    models = hub_models(recipe)
     if not found and not models:
         raise UsageError(
             f"{loaded.name} takes nothing from the hub", hint="its data are yours: --set data.path=DIR_OR_FILE"
@@ -90,22 +90,3 @@ def _fetch_rows(found: list[tuple[str, str | None, str | None]], folder: Path, t
 def _fetch_model(name: str, talk: Talk) -> Path:
     talk.say(f"fetching the model {name}")
     return resolve_model(name)
-
-
-def _data_sets(recipe: Recipe) -> list[tuple[str, str | None, str | None]]:
-    """(name, configuration, revision) of the hub data sets that a recipe reads; of one name and configuration once."""
-    if isinstance(recipe, ConvertRecipe):
-        return []
-    places = [recipe.data, *(getattr(recipe.data, "sources", None) or [])]
-    found = [(place.dataset, place.config, place.revision) for place in places if place.dataset and place.path is None]
-    return list(dict.fromkeys(one for one in found if one[0] != "python-docs"))
-
-
-def _models(recipe: Recipe) -> list[str]:
-    """Models of the hub that a recipe starts from, or takes its tokenizer from."""
-    named: list[Any] = [getattr(recipe, "tokenizer", None)]
-    if isinstance(recipe, FinetuneRecipe | PretrainRecipe):
-        named += [recipe.model, recipe.init.from_]
-    elif isinstance(recipe, ConvertRecipe):
-        named += [recipe.source]
-    return list(dict.fromkeys(name for name in named if isinstance(name, str) and is_hub_name(name)))
