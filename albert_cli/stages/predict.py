@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from accelerate import Accelerator
 
@@ -18,6 +18,7 @@ from albert_cli.inference.onnx_model import OnnxModel
 from albert_cli.models.config import AlbertConfig
 from albert_cli.recipe.requests import Engine, RunOptions
 from albert_cli.recipe.schema import FinetuneRecipe
+from albert_cli.recipe.sections import Runtime
 from albert_cli.report.console import Talk, result_json
 from albert_cli.stages.answering import ask
 from albert_cli.stages.predict_file import SPLIT, Job, check_options, predict_file
@@ -72,16 +73,7 @@ def run(
         check_world(runtime.nproc)
         set_threads(runtime.threads)
         assert found.model is not None
-        engine = engine or Engine()
-        is_onnx = runs_onnx(found.model, engine, device=runtime.device, precision=runtime.precision)
-        placement = make_accelerator(runtime.device, runtime.precision, for_inference=True)
-        if placement.warning:
-            talk.warn(placement.warning)
-        computing = Computing(placement.accelerator, precision_of(placement.accelerator), engine, is_onnx)
-        if not is_onnx:
-            check_products(placement.accelerator.device, computing.precision, engine)
-            # The model's own products are in the chosen format, so nothing is left to do for autocast.
-            computing = replace(computing, accelerator=make_accelerator(runtime.device, for_inference=True).accelerator)
+        computing = _computing(runtime, found.model, engine or Engine(), talk)
         try:
             config, asked = AlbertConfig.from_pretrained(found.model), _of_all_rows(found)
             if input_ == "-":
@@ -106,6 +98,9 @@ def _of_all_rows(found: Target) -> FinetuneRecipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"limit": None})})
 
 
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
 @dataclass(frozen=True)
 class Computing:
     """What computes, and where.
@@ -118,15 +113,36 @@ class Computing:
     """
 
     accelerator: Accelerator
-    precision: str
+    precision: Precision
     engine: Engine
     is_onnx: bool
 
 
-def precision_of(accelerator: Accelerator) -> str:
+def _computing(runtime: Runtime, folder: Path, engine: Engine, talk: Talk) -> Computing:
+    """Settle what computes, before anything is loaded.
+
+    Raises:
+        UsageError: things that do not go together.
+    """
+    is_onnx = runs_onnx(folder, engine, device=runtime.device, precision=runtime.precision)
+    placement, precision = make_accelerator(runtime.device, for_inference=True), runtime.precision
+    if precision == "fp16" or placement.accelerator.device.type != "cpu":  # bf16 needs no arithmetic of its own there
+        placement = make_accelerator(runtime.device, precision, for_inference=True)
+        precision = precision_of(placement.accelerator)
+    if placement.warning:
+        talk.warn(placement.warning)
+    found = Computing(placement.accelerator, precision, engine, is_onnx)
+    if is_onnx:
+        return found
+    check_products(placement.accelerator.device, found.precision, engine)
+    # The model's own products are in the chosen format, so nothing is left to do for autocast.
+    return replace(found, accelerator=make_accelerator(runtime.device, for_inference=True).accelerator)
+
+
+def precision_of(accelerator: Accelerator) -> Precision:
     """The precision that was settled on."""
-    mixed = str(accelerator.mixed_precision)
-    return "fp32" if mixed == "no" else mixed
+    named: dict[str, Precision] = {"no": "fp32", "bf16": "bf16", "fp16": "fp16"}
+    return named[str(accelerator.mixed_precision)]
 
 
 class _Predictor:

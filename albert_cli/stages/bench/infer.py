@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from albert_cli.recipe.requests import BenchInferOptions
 from albert_cli.report.console import Talk, result_json, result_table
 from albert_cli.report.tables import Table
 from albert_cli.stages.bench.limit import layer_shapes, product_limit
-from albert_cli.stages.bench.measure import Side, Spread, clock_for, facts, how_many_times, take_turns
+from albert_cli.stages.bench.measure import Side, Spread, Times, clock_for, facts, how_many_times, take_turns
 from albert_cli.stages.bench.memory import peak_growth
 from albert_cli.stages.bench.peer import bench_config, padded, peer_model
 from albert_cli.stages.bench.workloads import Workload, build_model, make_batch, operations
@@ -196,10 +196,26 @@ def _speed(made: _Setting, names: Sequence[str], folder: str) -> dict[str, Any]:
         warmup=max(0, options.warmup - 1),  # what was said above counts
         device=made.device,
     )
-    clock, texts = clock_for(made.device), sum(len(batch.lengths) for batch in made.batches)
     middle = sum(batch.num_tokens for batch in made.batches) // len(made.batches)
-    against = TRANSFORMERS if TRANSFORMERS in names else names[0]
-    found = {}
+    clock = clock_for(made.device)
+    return {
+        "limit": product_limit(layer_shapes(made.config, middle), device=made.device),
+        "sides": _figures(made, times, said, against=TRANSFORMERS if TRANSFORMERS in names else names[0]),
+        "times_as_fast": {
+            f"{one} / {other}": how_many_times(times, one, against=other, clock=clock).as_json()
+            for one in options.sides
+            for other in names
+            if one != other
+        },
+    }
+
+
+def _figures(
+    made: _Setting, times: Mapping[str, Times], said: Mapping[str, Tensor], *, against: str
+) -> dict[str, dict[str, Any]]:
+    """What is told of each side: its times, its speed, and how far its logits are from another's."""
+    clock, texts = clock_for(made.device), sum(len(batch.lengths) for batch in made.batches)
+    found: dict[str, dict[str, Any]] = {}
     for name, seconds in times.items():
         spread = Spread.of(seconds.by(clock))
         found[name] = {
@@ -209,16 +225,7 @@ def _speed(made: _Setting, names: Sequence[str], folder: str) -> dict[str, Any]:
             "gflops": _operations(made) / spread.median / 1e9,
             f"largest_difference_to_{against}": float((said[name] - said[against]).abs().max()),
         }
-    return {
-        "limit": product_limit(layer_shapes(made.config, middle), device=made.device),
-        "sides": found,
-        "times_as_fast": {
-            f"{one} / {other}": how_many_times(times, one, against=other, clock=clock).as_json()
-            for one in options.sides
-            for other in names
-            if one != other
-        },
-    }
+    return found
 
 
 def _memory(made: _Setting, names: Sequence[str], folder: str, talk: Talk) -> dict[str, Any]:
