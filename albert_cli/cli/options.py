@@ -31,6 +31,14 @@ SetOption = Annotated[
 ]
 OutOption = Annotated[str | None, typer.Option("--out", metavar="DIR", help="Run directory; made, never overwritten.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", metavar="", help="Continue the run in --out.")]
+ResumeAnywayOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume-anyway",
+        metavar="",
+        help="--resume although recipe, data or versions changed: says how, and that the run is another from there on.",
+    ),
+]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", metavar="", help="Check everything, train nothing; the exit code says.")
 ]

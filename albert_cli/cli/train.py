@@ -20,6 +20,7 @@ from albert_cli.cli.options import (
     PrecisionOption,
     QuietOption,
     RecipeArgument,
+    ResumeAnywayOption,
     ResumeOption,
     SeedOption,
     SetOption,
@@ -79,6 +80,7 @@ def pretrain(
     set_: SetOption = None,
     out: OutOption = None,
     resume: ResumeOption = False,
+    resume_anyway: ResumeAnywayOption = False,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     device: DeviceOption = None,
@@ -97,12 +99,15 @@ def pretrain(
         out=out, seed=seed, device=device, precision=precision, nproc=nproc, threads=threads, max_hours=max_hours
     )
     loaded = load(recipe, stage="pretrain", overrides=set_, said=said)
-    _check_resume(loaded, resume)
+    resume = _check_resume(loaded, resume or resume_anyway)
     if _must_launch(loaded, dry_run):
         return _launch(loaded)
     from albert_cli.stages import pretrain as stage
 
-    return stage.run(loaded, RunOptions(resume=resume, dry_run=dry_run, json=json, quiet=quiet, debug=debug))
+    options = RunOptions(
+        resume=resume, resume_anyway=resume_anyway, dry_run=dry_run, json=json, quiet=quiet, debug=debug
+    )
+    return stage.run(loaded, options)
 
 
 def finetune(
@@ -110,6 +115,7 @@ def finetune(
     set_: SetOption = None,
     out: OutOption = None,
     resume: ResumeOption = False,
+    resume_anyway: ResumeAnywayOption = False,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
     device: DeviceOption = None,
@@ -144,8 +150,10 @@ def finetune(
         out=out, seed=seed, device=device, precision=precision, nproc=nproc, threads=threads, max_hours=max_hours
     )
     loaded = load(recipe, stage="finetune", overrides=set_, said=said)
-    _check_resume(loaded, resume)
-    options = RunOptions(resume=resume, dry_run=dry_run, json=json, quiet=quiet, debug=debug)
+    resume = _check_resume(loaded, resume or resume_anyway)
+    options = RunOptions(
+        resume=resume, resume_anyway=resume_anyway, dry_run=dry_run, json=json, quiet=quiet, debug=debug
+    )
     if search:
         from albert_cli.stages import search as search_stage
 
@@ -177,9 +185,10 @@ def read_seeds(text: str) -> list[int]:
     return seeds
 
 
-def _check_resume(loaded: LoadedRecipe, resume: bool) -> None:
+def _check_resume(loaded: LoadedRecipe, resume: bool) -> bool:
     if resume and loaded.recipe.out is None:
         raise UsageError("--resume needs the run directory to continue", hint="add --out DIR")
+    return resume
 
 
 def _must_launch(loaded: LoadedRecipe, dry_run: bool) -> bool:

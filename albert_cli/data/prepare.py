@@ -29,6 +29,7 @@ from albert_cli.data.parts import PART_FORMAT, Encoder, Part, PartLaw, read_part
 from albert_cli.data.shards import FILES, FORMAT, Manifest, Shards, id_type
 from albert_cli.data.text_files import Reading
 from albert_cli.errors import DataError
+from albert_cli.files.checksum import file_sha256
 from albert_cli.files.lock import wait_for
 
 _CHUNK_CHARACTERS = 2_000_000  # of a part; bounds the memory
@@ -42,6 +43,8 @@ def prepare_shards(
     duplicates: Duplicates = "keep",
     workers: int = 1,
     on_progress: Callable[[int], None] | None = None,
+    verify: bool = True,
+    warn: Callable[[str], None] | None = None,
 ) -> Shards:
     """Shards of a corpus: those in the cache if they are of the same text, settings and tokenizer, else new ones.
 
@@ -52,6 +55,8 @@ def prepare_shards(
         duplicates: leave out documents that an earlier one repeats.
         workers: processes that encode; leaves the result alone.
         on_progress: called with the number of characters done so far.
+        verify: compare the checksums of what is in the cache; without it sizes alone.
+        warn: told of damaged shards, which are then made anew.
 
     Raises:
         DataError: no text, or files that cannot be read or written.
@@ -61,14 +66,16 @@ def prepare_shards(
     key = shard_key(sources, tokenizer, duplicates=duplicates, digest=digests)
     digests.save()
     folder = cache_dir / f"shards-{key[:16]}"
-    try:
+    problem = damage(folder, verify=verify)
+    if problem is None:
         return Shards(folder)
-    except DataError:  # not there, or damaged: made anew
-        pass
+    if folder.is_dir() and warn is not None:
+        warn(f"the token shards in {folder} are damaged ({problem}); making them anew")
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with wait_for(cache_dir / f".lock-{key[:16]}"):
-            if not _is_whole(folder):
+            if damage(folder, verify=verify) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
                 work = _Work(sources, tokenizer, duplicates, key, cache_dir / f"parts-{key[:16]}", workers)
                 _make(work, folder, on_progress)
     except OSError as error:
@@ -92,14 +99,22 @@ def shard_key(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether there are shards; damaged ones are removed."""
+def damage(folder: Path, *, verify: bool = True) -> str | None:
+    """What is wrong with shards that may be there; None if nothing is.
+
+    Args:
+        folder: of shards.
+        verify: compare checksums, too.
+    """
     try:
-        Shards(folder)
-    except DataError:
-        shutil.rmtree(folder, ignore_errors=True)
-        return False
-    return True
+        shards = Shards(folder)
+    except DataError as error:
+        return error.message
+    if verify:
+        for name in FILES:
+            if file_sha256(folder / name) != shards.manifest.sha256.get(name):
+                return f"{name} has another checksum than when it was written"
+    return None
 
 
 @dataclass

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 # Names that begin so are ours, unfinished, and safe to remove while the run's lock is held.
 PARTIAL = ".partial-"
+_REPLACED = "old-"  # what stood where a new directory is about to stand
 
 
 def write_file(path: Path, content: bytes | str) -> None:
@@ -61,7 +62,8 @@ def new_directory(path: Path) -> Iterator[Path]:
     """Make a directory that others see whole or not at all.
 
     Args:
-        path: where. A directory that stands there is moved aside at the end, and removed once the new one is in place.
+        path: where. A directory that stands there is moved aside at the end, and removed once the new one is in place;
+            if the process is killed between the two, `sweep_partial` puts it back.
 
     Yields:
         An empty directory beside it, to be filled. If filling it fails, it is removed and nothing has changed.
@@ -72,7 +74,7 @@ def new_directory(path: Path) -> Iterator[Path]:
         yield partial
         _sync_tree(partial)
         if path.exists():
-            old = _beside(path, "old-")
+            old = _beside(path, _REPLACED)
             path.rename(old)
             partial.rename(path)
             sync_directory(path.parent)
@@ -87,7 +89,7 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 def remove_directory(path: Path) -> None:
     """Remove a directory so that others see it whole or not at all."""
-    old = _beside(path, "old-")
+    old = _beside(path, "gone-")
     path.rename(old)
     sync_directory(path.parent)
     shutil.rmtree(old)
@@ -112,18 +114,32 @@ def sweep_partial(folder: Path) -> list[Path]:
     Args:
         folder: looked at itself, not below.
 
+    A directory that was moved aside for a new one which never came is put back.
+
     Returns:
         What was removed.
     """
     if not folder.is_dir():
         return []
     found = sorted(path for path in folder.iterdir() if path.name.startswith(PARTIAL))
+    found = [path for path in found if not _put_back(path)]
     for path in found:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
     return found
+
+
+def _put_back(path: Path) -> bool:
+    """Give what was moved aside its name again, if nothing new has taken it."""
+    aside = PARTIAL + _REPLACED
+    place = path.with_name(path.name.removeprefix(aside).rpartition("-")[0] or path.name)
+    if not path.name.startswith(aside) or place.exists():
+        return False
+    path.rename(place)
+    sync_directory(place.parent)
+    return True
 
 
 def sync_directory(folder: Path) -> None:

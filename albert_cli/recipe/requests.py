@@ -44,6 +44,7 @@ class RunOptions:
 
     Args:
         resume: continue the run found in the recipe's `out`.
+        resume_anyway: also where recipe, data or versions changed.
         dry_run: check everything, train nothing.
         json: print the result as one JSON object on stdout.
         quiet: no talk on stderr but warnings and errors.
@@ -51,6 +52,7 @@ class RunOptions:
     """
 
     resume: bool = False
+    resume_anyway: bool = False
     dry_run: bool = False
     json: bool = False
     quiet: bool = False

@@ -290,6 +290,8 @@ class Runtime(TokenizerRuntime):
     """Number format of the matrix products."""
     nproc: Positive = 1
     """Processes on this machine."""
+    timeout: Annotated[float, Field(gt=0)] = 30
+    """Minutes that a process waits for another before all of them end with a message."""
     linear: Literal["auto", "default", "onednn"] = "auto"
     """Which product of matrices a processor uses in fp32: torch's own or oneDNN's; the results agree up to rounding.
 

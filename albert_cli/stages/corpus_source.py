@@ -15,6 +15,7 @@ from albert_cli.recipe.pretraining import CorpusData, CorpusSource, CorpusText
 from albert_cli.report.console import Talk
 from albert_cli.report.progress import Progress
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
+from albert_cli.training.launch import local_rank
 
 # Processes that encode, unless a recipe says otherwise; more gain little, as one process reads for all.
 _MOST_WORKERS = 8
@@ -81,6 +82,8 @@ def token_shards(data: CorpusData, tokenizer: AlbertTokenizer, talk: Talk, *, sh
             duplicates=data.duplicates,
             workers=usable_workers(data),
             on_progress=progress.update,
+            verify=local_rank() == 0,  # the others of this machine read the same files
+            warn=talk.warn,
         )
     facts = shards.manifest
     talk.say(

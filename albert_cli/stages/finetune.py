@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from accelerate import Accelerator
+
 from albert_cli.data.examples import Examples
 from albert_cli.data.finetuning import FinetuneSource
 from albert_cli.data.token_batches import TokenBudgetSource
@@ -20,11 +22,13 @@ from albert_cli.stages.attempts import Attempts
 from albert_cli.stages.breakdown import details, mistakes
 from albert_cli.stages.class_weights import training_objective
 from albert_cli.stages.collapse import sign_of_collapse
+from albert_cli.stages.dry_run import DryRun, dry_run
 from albert_cli.stages.finish import finish_run
 from albert_cli.stages.follow import Measured, Window
 from albert_cli.stages.official import final_scores, load_metrics
 from albert_cli.stages.optimisation import TrainPlan, plan_training
 from albert_cli.stages.plan_report import best_rule, say_plan
+from albert_cli.stages.resuming import places_of
 from albert_cli.stages.seeds import run_seeds
 from albert_cli.stages.session import Session, open_session, start_processes
 from albert_cli.stages.tasks.facts import Explained, WordScored
@@ -33,6 +37,8 @@ from albert_cli.stages.tasks.protocol import Task, scored_examples
 from albert_cli.stages.tokenizers import load_tokenizer
 from albert_cli.stages.training_run import Trained, Work, run_training
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
+from albert_cli.training.interrupt import stop_between_runs
+from albert_cli.training.waiting import first_on_each_machine
 
 _MISTAKES_SHOWN = 20
 
@@ -46,7 +52,7 @@ def run(loaded: LoadedRecipe, options: RunOptions, *, seeds: Sequence[int] | Non
     Raises:
         AlbertError: with the exit code that its kind has.
     """
-    with Talk(quiet=options.quiet) as talk:
+    with Talk(quiet=options.quiet) as talk, stop_between_runs():
         result = execute(loaded, options, talk) if seeds is None else run_seeds(loaded, options, talk, seeds, execute)
         if options.json and talk.is_main:
             result_json(result)
@@ -59,11 +65,11 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     assert isinstance(recipe, FinetuneRecipe)
     accelerator = start_processes(recipe.runtime, talk, dry_run=options.dry_run)
     tokenizer = load_tokenizer(recipe)
-    with accelerator.local_main_process_first():
+    with first_on_each_machine(accelerator):
         task = open_task(recipe, talk)
     metrics = load_metrics(recipe.metrics, talk)
     assembled = build_model(recipe, task.model_class, tokenizer=tokenizer, labels=task.head_fields())
-    with accelerator.local_main_process_first():  # the others find the features in the cache
+    with first_on_each_machine(accelerator):  # the others find the features in the cache
         encoded = task.encode(tokenizer, list(task.splits))
     train_examples = _training_examples(task, encoded)
     scored_examples(task, encoded)
@@ -85,7 +91,7 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     rule = best_rule(recipe.train, plan, split=split, metric=metric, higher_is_better=higher)
     talk.say(f"best checkpoint: {rule}")
     if options.dry_run:
-        return {"command": "finetune", "dry_run": True, "max_steps": plan.max_steps}
+        return _dry_run(loaded, talk, accelerator, assembled, tokenizer, task, encoded, plan)
     with open_session(loaded, options, talk=talk, accelerator=accelerator) as session:
         attempts = Attempts(session, recipe)
         while True:
@@ -118,9 +124,11 @@ def _work(
         model=assembled.model,
         tokenizer=tokenizer,
         objective=training_objective(task, examples, recipe.train.class_weights, session.talk),
-        source=_source(session, recipe, examples, plan),
+        source=_source(session.accelerator, recipe, examples, plan),
         plan=plan,
         data_fingerprint=examples.fingerprint(),
+        scored={f"{split} data": found.fingerprint() for split, found in dev.items()},
+        places=places_of(recipe, tuple(f"{split} data" for split in dev)),
         evaluate=lambda _step: _ask(session, assembled, task, dev),
         measure=lambda answers: _measured(task, dev, answers),
         higher_is_better=task.best_metric not in task.smaller_is_better,
@@ -130,10 +138,40 @@ def _work(
     )
 
 
+def _dry_run(
+    loaded: LoadedRecipe,
+    talk: Talk,
+    accelerator: Accelerator,
+    assembled: Assembled,
+    tokenizer: AlbertTokenizer,
+    task: Task,
+    encoded: dict[str, Examples],
+    plan: TrainPlan,
+) -> dict[str, Any]:
+    recipe, examples = loaded.recipe, encoded["train"]
+    assert isinstance(recipe, FinetuneRecipe)
+    rows = {split: len(data) for split, data in task.splits.items()}
+    cut = {split: found.truncated_fraction for split, found in encoded.items()}
+    return dry_run(
+        DryRun(
+            loaded=loaded,
+            assembled=assembled,
+            tokenizer=tokenizer,
+            objective=training_objective(task, examples, recipe.train.class_weights, talk),
+            source=_source(accelerator, recipe, examples, plan),
+            plan=plan,
+            accelerator=accelerator,
+            data={"rows": rows, "truncated_fraction": cut},
+            evaluated_tokens=sum(int(found.lengths.sum()) for found in scored_examples(task, encoded).values()),
+        ),
+        talk,
+    )
+
+
 def _source(
-    session: Session, recipe: FinetuneRecipe, examples: Examples, plan: TrainPlan
+    accelerator: Accelerator, recipe: FinetuneRecipe, examples: Examples, plan: TrainPlan
 ) -> FinetuneSource | TokenBudgetSource:
-    rank, world = session.accelerator.process_index, session.accelerator.num_processes
+    rank, world = accelerator.process_index, accelerator.num_processes
     how = {"accumulate": plan.accumulate, "rank": rank, "world_size": world, "max_steps": plan.max_steps}
     if recipe.train.batch_tokens is not None:
         return TokenBudgetSource(examples, recipe.train.batch_tokens, seed=recipe.seed, **how)

@@ -48,6 +48,7 @@ def finish_run(
         "steps": course.step,
         "best_step": course.best_step,
         "seconds": round(trained.seconds, 1),
+        **({"resumed_with_changes": course.changes} if course.changes else {}),
         **result,
     }
     on_main_process(session.accelerator, lambda: _write(session, work, assembled, trained, scores, data))
@@ -78,6 +79,7 @@ def _write(
         "effective batch": work.plan.effective_batch,
         "learning rate": work.plan.learning_rate,
         "seed": session.loaded.seed,
+        **({"not one run": " · ".join(trained.course.changes)} if trained.course.changes else {}),
     }
     session.run.write_card(
         model_card(

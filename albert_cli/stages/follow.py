@@ -49,6 +49,7 @@ class Course:
         evaluations: made so far.
         sound: whether the model looked at its input in any of them.
         collapse: what the best one said against it.
+        changes: how the run was resumed although something had changed.
     """
 
     step: int = 0
@@ -60,6 +61,7 @@ class Course:
     evaluations: int = 0
     sound: bool = False
     collapse: str | None = None
+    changes: list[str] = field(default_factory=list)
 
     @property
     def collapsed(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from accelerate import Accelerator
+
 from albert_cli.data.live import LiveSource
 from albert_cli.models.heads import AlbertForMaskedLM, AlbertForPreTraining
 from albert_cli.recipe.load import LoadedRecipe
@@ -11,18 +13,21 @@ from albert_cli.recipe.requests import RunOptions
 from albert_cli.recipe.schema import PretrainRecipe
 from albert_cli.report.console import Talk, result_json
 from albert_cli.stages.assemble import Assembled
+from albert_cli.stages.dry_run import DryRun, dry_run
 from albert_cli.stages.each_node import Machines, machines_with_texts_of_their_own, places_in_texts
 from albert_cli.stages.finish import finish_run
 from albert_cli.stages.optimisation import TrainPlan, micro_batches, plan_training
 from albert_cli.stages.plan_report import say_plan
 from albert_cli.stages.pretraining_data import PretrainingData, Team, open_text, pretraining_data
 from albert_cli.stages.pretraining_watch import Watch, final_scores, measured
+from albert_cli.stages.resuming import places_of
 from albert_cli.stages.session import Session, open_session, start_processes
 from albert_cli.stages.start import build_start
 from albert_cli.stages.suspicions import Collapse, Suspicions
 from albert_cli.stages.tokenizers import load_tokenizer
 from albert_cli.stages.training_run import Trained, Work, run_training
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
+from albert_cli.training.interrupt import stop_between_runs
 from albert_cli.training.objectives import PretrainingObjective
 from albert_cli.training.waiting import first_on_each_machine
 
@@ -39,7 +44,7 @@ def run(loaded: LoadedRecipe, options: RunOptions) -> int:
     Raises:
         AlbertError: with the exit code that its kind has.
     """
-    with Talk(quiet=options.quiet) as talk:
+    with Talk(quiet=options.quiet) as talk, stop_between_runs():
         result = execute(loaded, options, talk)
         if options.json and talk.is_main:
             result_json(result)
@@ -68,9 +73,40 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
     for remark in data.remarks:
         talk.say(remark)
     if options.dry_run:
-        return {"command": "pretrain", "dry_run": True, "max_steps": plan.max_steps}
+        return _dry_run(loaded, talk, accelerator, assembled, tokenizer, plan, data)
     with open_session(loaded, options, talk=talk, accelerator=accelerator) as session:
         return _train(session, recipe, assembled, tokenizer, plan, data, place)
+
+
+def _objective(recipe: PretrainRecipe, data: PretrainingData) -> PretrainingObjective:
+    return PretrainingObjective(sentence_order=recipe.objective.sentence != "none", unigram_log_probs=data.unigram)
+
+
+def _dry_run(
+    loaded: LoadedRecipe,
+    talk: Talk,
+    accelerator: Accelerator,
+    assembled: Assembled,
+    tokenizer: AlbertTokenizer,
+    plan: TrainPlan,
+    data: PretrainingData,
+) -> dict[str, Any]:
+    recipe = loaded.recipe
+    assert isinstance(recipe, PretrainRecipe)
+    return dry_run(
+        DryRun(
+            loaded=loaded,
+            assembled=assembled,
+            tokenizer=tokenizer,
+            objective=_objective(recipe, data),
+            source=data.make_source(plan.max_steps),
+            plan=plan,
+            accelerator=accelerator,
+            data=data.facts,
+            evaluated_tokens=sum(batch.num_tokens for batch in data.held_out),
+        ),
+        talk,
+    )
 
 
 def _train(
@@ -82,7 +118,7 @@ def _train(
     data: PretrainingData,
     place: Machines | None,
 ) -> dict[str, Any]:
-    objective = PretrainingObjective(sentence_order=recipe.objective.sentence != "none", unigram_log_probs=data.unigram)
+    objective = _objective(recipe, data)
     train = recipe.train
     watch = Watch(
         session=session,
@@ -104,6 +140,7 @@ def _train(
         source=source,
         plan=plan,
         data_fingerprint=data.fingerprint,
+        places=places_of(recipe),
         evaluate=watch.measure if data.held_out else None,
         measure=measured,
         higher_is_better=False,

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,11 +15,11 @@ from pathlib import Path
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from albert_cli.errors import AlbertError, CheckpointError, Interrupted
-from albert_cli.files.atomic import sweep_partial
+from albert_cli.errors import AlbertError, Interrupted
+from albert_cli.files.atomic import sweep_partial, write_file
 from albert_cli.files.lock import lock_directory
 from albert_cli.recipe.load import LoadedRecipe, load_recipe
-from albert_cli.recipe.render import differences, dump_resolved, one_line
+from albert_cli.recipe.render import dump_resolved
 from albert_cli.recipe.requests import RunOptions
 from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe
 from albert_cli.recipe.sections import Runtime
@@ -27,28 +27,15 @@ from albert_cli.report.console import Talk
 from albert_cli.report.environment import describe_environment
 from albert_cli.report.html import write_html_report
 from albert_cli.report.plots import write_plots
-from albert_cli.report.run_dir import RunDir
+from albert_cli.report.run_dir import RunDir, State
+from albert_cli.stages.resuming import RecipeChanges, check_recipe, recipe_changes
 from albert_cli.training.checkpoint import on_main_process
 from albert_cli.training.device import leave_processes, make_accelerator, set_threads
 from albert_cli.training.evaluation import EvaluationStopped
 from albert_cli.training.interrupt import StopFlag, stop_on_signals
 from albert_cli.training.launch import check_world
 from albert_cli.training.trackers import Trackers, open_trackers
-
-# What may differ when a run is continued: nothing here changes the numbers that come out.
-FREE_ON_RESUME = (
-    "out",
-    "description",
-    "trackers",
-    "metrics",
-    "runtime.workers",
-    "runtime.recompute",
-    "train.log_every",
-    "train.keep",
-    "train.max_hours",
-    "data.cache",
-    "data.workers",
-)
+from albert_cli.training.waiting import losses_explained
 
 
 @dataclass
@@ -65,6 +52,7 @@ class Session:
         trackers: experiment trackers, often none.
         ended: why a sound run ended before its last step, for status.json; None if it did not.
         began: when this sitting did, on the monotonic clock.
+        changes: of the recipe since the run was started, when it is resumed.
     """
 
     loaded: LoadedRecipe
@@ -76,6 +64,7 @@ class Session:
     trackers: Trackers = field(default_factory=Trackers)
     ended: str | None = None
     began: float = field(default_factory=time.monotonic)
+    changes: RecipeChanges = field(default_factory=RecipeChanges)
 
 
 def start_processes(runtime: Runtime, talk: Talk, *, dry_run: bool = False) -> Accelerator:
@@ -92,7 +81,7 @@ def start_processes(runtime: Runtime, talk: Talk, *, dry_run: bool = False) -> A
     if not dry_run:
         check_world(runtime.nproc)
     set_threads(runtime.threads)
-    placement = make_accelerator(runtime.device, runtime.precision)
+    placement = make_accelerator(runtime.device, runtime.precision, patience=runtime.timeout)
     if placement.warning:
         talk.warn(placement.warning)
     return placement.accelerator
@@ -111,19 +100,16 @@ def open_session(
     with ExitStack() as stack:
         stack.callback(leave_processes)
         run = _run_directory(loaded, options, accelerator)
-        if run.writes:
-            stack.enter_context(lock_directory(run.path))
-            for folder in (run.path, run.checkpoints_path):
-                sweep_partial(folder)  # what a killed process left unfinished
-            talk.copy_to(run.log_path)
-            stack.callback(talk.close)
+        on_main_process(accelerator, lambda: _take_over(run, talk, stack))
+        changes = RecipeChanges()
         if options.resume:
-            on_main_process(accelerator, lambda: _check_same_recipe(loaded, run))
+            anyway = options.resume_anyway
+            changes = on_main_process(accelerator, lambda: _compare_recipe(loaded, run, anyway=anyway))
         else:
             run.write_recipe(dump_resolved(loaded))
         run.write_environment(describe_environment(devices=True, command=["albert", *sys.argv[1:]]))
         stop = stack.enter_context(stop_on_signals(lambda number: _say_stopping(talk, number)))
-        session = Session(loaded, options, talk, accelerator, run, stop)
+        session = Session(loaded, options, talk, accelerator, run, stop, changes=changes)
         if run.writes and isinstance(loaded.recipe, PretrainRecipe | FinetuneRecipe) and loaded.recipe.trackers:
             values = loaded.recipe.model_dump(mode="json", by_alias=True)
             session.trackers = open_trackers(
@@ -131,8 +117,18 @@ def open_session(
             )
             stack.callback(session.trackers.finish)
         talk.say(f"run directory: {run.path}")
-        with _reported(run, talk), _honest_status(session), _stops_explained(run):
+        with _reported(run, talk), _honest_status(session), _stops_explained(run), losses_explained(accelerator):
             yield session
+
+
+def _take_over(run: RunDir, talk: Talk, stack: ExitStack) -> None:
+    """Make the run directory this process's own until ``stack`` closes."""
+    if run.writes:
+        stack.enter_context(lock_directory(run.path))
+        for folder in (run.path, run.checkpoints_path):
+            sweep_partial(folder)  # what a killed process left unfinished
+        talk.copy_to(run.log_path)
+        stack.callback(talk.close)
 
 
 @contextmanager
@@ -140,11 +136,18 @@ def _reported(run: RunDir, talk: Talk) -> Iterator[None]:
     """Draw the curves at the end, however that came: those of a failed run are the ones people look at."""
     try:
         yield
-    finally:
-        if run.writes and run.metrics.path.exists():
-            write_html_report(run)
-            if find_spec("matplotlib") is not None:
-                write_plots(run, talk)
+    except BaseException:
+        with suppress(OSError):  # a full disk must not hide why the run ended
+            _draw(run, talk)
+        raise
+    _draw(run, talk)
+
+
+def _draw(run: RunDir, talk: Talk) -> None:
+    if run.writes and run.metrics.path.exists():
+        write_html_report(run)
+        if find_spec("matplotlib") is not None:
+            write_plots(run, talk)
 
 
 @contextmanager
@@ -166,19 +169,21 @@ def _honest_status(session: Session) -> Iterator[None]:
     run.set_status("running")
     try:
         yield
-    except Interrupted as interruption:
-        run.set_status("interrupted", interruption.message)
-        raise
-    except AlbertError as error:
-        run.set_status("failed", error.message)
-        raise
-    except KeyboardInterrupt:
-        run.set_status("interrupted", "Ctrl-C before the first step was saved")
-        raise
     except BaseException as error:
-        run.set_status("failed", f"{type(error).__name__}: {error}")
+        with suppress(OSError):  # a full disk must not hide why the run ended
+            run.set_status(*_how_it_ended(error))
         raise
     run.set_status("done", session.ended)
+
+
+def _how_it_ended(error: BaseException) -> tuple[State, str]:
+    if isinstance(error, Interrupted):
+        return "interrupted", error.message
+    if isinstance(error, AlbertError):
+        return "failed", error.message
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", "Ctrl-C before the first step was saved"
+    return "failed", f"{type(error).__name__}: {error}"
 
 
 def _run_directory(loaded: LoadedRecipe, options: RunOptions, accelerator: Accelerator) -> RunDir:
@@ -199,18 +204,15 @@ def _run_directory(loaded: LoadedRecipe, options: RunOptions, accelerator: Accel
     return RunDir(Path(str(found)), writes=accelerator.is_main_process)
 
 
-def _check_same_recipe(loaded: LoadedRecipe, run: RunDir) -> None:
-    before = load_recipe(run.recipe_path)
-    changed = [
-        f"{key}: {one_line(old)} -> {one_line(new)}"
-        for key, old, new in differences(before, loaded)
-        if key not in FREE_ON_RESUME
-    ]
-    if changed:
-        raise CheckpointError(
-            f"the recipe is not the one this run was started with ({run.recipe_path}): " + "; ".join(changed),
-            hint=f"resume with its own recipe: albert {loaded.recipe.stage} {run.path} --resume --out {run.path}",
-        )
+def _compare_recipe(loaded: LoadedRecipe, run: RunDir, *, anyway: bool) -> RecipeChanges:
+    """Compare with the recipe in the run directory; one that is followed from now on takes its place, beside it."""
+    changes = recipe_changes(load_recipe(run.recipe_path), loaded)
+    check_recipe(changes, run=run.path, stage=loaded.recipe.stage, anyway=anyway)
+    if changes.other:
+        number = len(list(run.path.glob("recipe-before-*.yaml"))) + 1
+        write_file(run.path / f"recipe-before-{number}.yaml", run.recipe_path.read_bytes())
+        run.write_recipe(dump_resolved(loaded))
+    return changes
 
 
 def _say_stopping(talk: Talk, number: int) -> None:

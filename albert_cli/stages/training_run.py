@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from albert_cli.data.batching import PackedBatch
 from albert_cli.errors import CheckpointError
 from albert_cli.files.checksum import verify_manifest
+from albert_cli.files.limits import require_free_space
 from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe
 from albert_cli.recipe.training import PretrainTrain
@@ -21,14 +22,18 @@ from albert_cli.report.progress import Progress
 from albert_cli.stages.follow import Course, Follower, Measured, Window, course_from
 from albert_cli.stages.machine import settle, settled, take_up
 from albert_cli.stages.optimisation import TrainPlan, build_optimizer, build_schedule
+from albert_cli.stages.resuming import Identity, division, refuse, resumed_anyway, versions
 from albert_cli.stages.session import Session
 from albert_cli.tokenization.tokenizer import AlbertTokenizer
 from albert_cli.training.checkpoint import (
+    Found,
     TrainState,
+    checkpoint_name,
     find_checkpoint,
     forget_later,
     list_checkpoints,
     load_on_all,
+    mend_links,
     on_main_process,
     save_checkpoint,
     step_of,
@@ -51,6 +56,8 @@ class Work:
         source: micro-batches by step.
         plan: steps and rates.
         data_fingerprint: changes when the training examples do.
+        scored: digests of the other data that a run must find again, by what they are (`dev data`).
+        places: where the data and the tokenizer are, for messages.
         evaluate: measures the model; called on all processes. None when there is nothing to measure on: then the last
             weights count as the best.
         measure: what the result says, and the score that picks the best checkpoint.
@@ -83,6 +90,8 @@ class Work:
     seek: Callable[[dict[str, Any]], None] | None = None
     remember: Callable[[], dict[str, Any]] = dict
     take_up: Callable[[dict[str, Any]], None] | None = None
+    scored: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,7 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
     settle(work.model, recipe.runtime)
     optimizer = build_optimizer(work.model, recipe.train, learning_rate=plan.learning_rate)
     guard = _guard(recipe)
+    on_main_process(accelerator, lambda: _require_room(session, work.model))
     course = _resume(session, recipe, work, optimizer, guard) if session.options.resume else _first(work)
     guard.restore = _restorer(session, work, optimizer, course, guard)
     save = _saver(session, recipe, work, optimizer, course, guard)
@@ -198,11 +208,9 @@ def _resume(
         session.run.drop_metrics_after(-1)
         return _first(work)
     state = load_on_all(accelerator, found.path, model=work.model, optimizer=optimizer)
-    if state.data_fingerprint != work.data_fingerprint:
-        raise CheckpointError(
-            "the training data are not those this run was started with",
-            hint="restore the files, or start anew with another --out",
-        )
+    course = course_from(state.extra["course"])
+    _accept(session, recipe, work, state, course)
+    _find_best(session, course, found)
     session.run.drop_metrics_after(state.step)
     guard.take_up(state.extra.get("guard", {}))
     if work.seek is not None and state.extra.get("position"):
@@ -210,7 +218,77 @@ def _resume(
     _give_back(work, state)
     take_up(work.model, recipe.runtime, state.extra.get("machine", {}), session.talk)
     session.talk.say(f"continuing after step {state.step}")
-    return course_from(state.extra["course"])
+    return course
+
+
+def _identity(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work: Work) -> Identity:
+    world, plan = session.accelerator.num_processes, work.plan
+    return Identity(
+        data={"training data": work.data_fingerprint, **work.scored},
+        tokenizer=work.tokenizer.fingerprint,
+        versions=versions(),
+        step_holds=division(recipe, effective_batch=plan.effective_batch, accumulate=plan.accumulate, world=world),
+        processes=world,
+        places=work.places,
+    )
+
+
+def _accept(
+    session: Session, recipe: PretrainRecipe | FinetuneRecipe, work: Work, state: TrainState, course: Course
+) -> None:
+    """Go on with what has changed only if that was asked for, and note it.
+
+    Raises:
+        CheckpointError: something has changed that decides about the numbers.
+    """
+    identity, talk = _identity(session, recipe, work), session.talk
+    changes = [*session.changes.other, *identity.changes(state, session.changes.divided)]
+    if changes and not session.options.resume_anyway:
+        raise refuse(changes)
+    if changes:
+        course.changes.append(resumed_anyway(state.step, changes))
+        talk.warn(course.changes[-1])
+    others = identity.other_processes(state)
+    if others is not None:
+        course.changes.append(f"after step {state.step}: {others}")
+        talk.warn(others)
+
+
+def _find_best(session: Session, course: Course, found: Found) -> None:
+    """Make sure of the best checkpoint so far before the run goes on: its weights are what the run will leave.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    folder, path = session.run.checkpoints_path, found.path
+    assert path is not None
+    if course.best_step is not None and not session.options.resume_anyway:
+        on_main_process(session.accelerator, lambda: _require_best(folder, checkpoint_name(course.best_step or 0)))
+    problem = on_main_process(session.accelerator, lambda: mend_links(folder, path, best_step=course.best_step))
+    if problem is not None:
+        session.talk.warn(
+            f"the best checkpoint so far, of step {course.best_step}, is lost ({problem}); "
+            "the best of the evaluations to come counts"
+        )
+        course.best_score, course.best_step, course.misses = None, None, 0
+
+
+def _require_best(folder: Path, name: str) -> None:
+    """Nothing is amiss if a later checkpoint was the best: it is made again, and no worse."""
+    if not (folder / name).is_dir():
+        return
+    problem = verify_manifest(folder / name)
+    if problem is not None:
+        raise CheckpointError(
+            f"the best checkpoint so far, {folder / name}, is damaged ({problem})",
+            hint="restore it, or start anew with another --out; --resume-anyway chooses among the evaluations to come",
+        )
+
+
+def _require_room(session: Session, model: AlbertPreTrainedModel) -> None:
+    """Find out before the first step that no checkpoint will fit: weights and the optimiser's two moments."""
+    size = 3 * sum(weight.numel() * weight.element_size() for weight in model.parameters())
+    require_free_space(session.run.checkpoints_path, size * 11 // 10 + 2**22, what="a checkpoint")
 
 
 def _give_back(work: Work, state: TrainState) -> None:
@@ -269,6 +347,8 @@ def _saver(
 ) -> Callable[[bool], None]:
     """A function that saves a checkpoint; all processes call it."""
 
+    identity = _identity(session, recipe, work)
+
     def write(best: bool, position: dict[str, Any]) -> Path:
         state = TrainState(
             step=course.step,
@@ -276,8 +356,9 @@ def _saver(
             best_score=course.best_score,
             best_step=course.best_step,
             data_fingerprint=work.data_fingerprint,
-            versions={"torch": torch.__version__},
+            versions=versions(),
             extra={
+                "identity": identity.kept(),
                 "course": asdict(course),
                 "machine": settled(work.model),
                 "guard": guard.state(),

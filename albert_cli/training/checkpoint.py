@@ -33,6 +33,7 @@ from albert_cli.files.limits import free_bytes, require_free_space
 WEIGHTS = "model.safetensors"
 OPTIMIZER = "optimizer.pt"
 STATE = "state.json"
+FORMAT = 2  # of the three files; 1 had no number. What is added to `TrainState.extra` needs no new one.
 _NAME = re.compile(r"step-(\d{8,})")
 
 T = TypeVar("T")
@@ -117,7 +118,7 @@ def save_checkpoint(
     with _explained(path), new_directory(path) as partial:
         save_file(weights, partial / WEIGHTS, metadata={"format": "pt"})
         torch.save(training, partial / OPTIMIZER)
-        write_file(partial / STATE, json.dumps(asdict(state), indent=1) + "\n")
+        write_file(partial / STATE, json.dumps({"format": FORMAT, **asdict(state)}, indent=1) + "\n")
         if more is not None:
             more(partial)
         write_manifest(partial)
@@ -167,6 +168,32 @@ def forget_later(folder: Path, path: Path) -> None:
             remove_directory(later)
 
 
+def mend_links(folder: Path, path: Path, *, best_step: int | None) -> str | None:
+    """After a checkpoint was chosen to go on from: let ``last`` and ``best`` point at sound ones.
+
+    Damaged ones made after it are removed; the run makes them again.
+
+    Args:
+        folder: of all checkpoints of the run.
+        path: the newest sound one.
+        best_step: step of the best one so far, as ``path`` has it; None if there is none.
+
+    Returns:
+        What is wrong with the best one, which ``best`` then no longer names; None if it is sound, or there is none.
+    """
+    for later in list_checkpoints(folder):
+        if step_of(later) > step_of(path):
+            remove_directory(later)
+    point_link(folder / "last", path.name)
+    if best_step is None:
+        (folder / "best").unlink(missing_ok=True)
+        return None
+    best = folder / checkpoint_name(best_step)
+    problem = verify_manifest(best) if best.is_dir() else "it is not there"
+    point_link(folder / "best", path.name if problem else best.name)
+    return problem
+
+
 def list_checkpoints(folder: Path) -> list[Path]:
     """Directories of checkpoints, oldest first, sound or not."""
     if not folder.is_dir():
@@ -200,8 +227,7 @@ def load_checkpoint(
     if problem is not None:
         raise CheckpointError(f"checkpoint {path}: {problem}", hint="use an earlier one, or start anew")
     try:
-        saved = json.loads((path / STATE).read_text(encoding="utf-8"))
-        state = TrainState(**{item.name: saved[item.name] for item in fields(TrainState)})
+        state = _read_state(path)
         if model is not None:
             _load_weights(model, load_file(path / WEIGHTS))
         if optimizer is not None or scaler is not None:
@@ -216,6 +242,21 @@ def load_checkpoint(
             hint="resume with the recipe that made it",
         ) from error
     return state
+
+
+def _read_state(path: Path) -> TrainState:
+    """The position in a checkpoint of this format or an older one.
+
+    Raises:
+        CheckpointError: it is of a newer one.
+    """
+    saved = json.loads((path / STATE).read_text(encoding="utf-8"))
+    if saved.get("format", 1) > FORMAT:
+        raise CheckpointError(
+            f"checkpoint {path} is of format {saved['format']}, and this albert knows those up to {FORMAT}",
+            hint="update albert to the version that wrote it (environment.json names it)",
+        )
+    return TrainState(**{item.name: saved[item.name] for item in fields(TrainState) if item.name in saved})
 
 
 def load_on_all(

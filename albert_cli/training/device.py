@@ -5,16 +5,19 @@ from __future__ import annotations
 import gc
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import InitProcessGroupKwargs
 
 from albert_cli.errors import UsageError
 from albert_cli.training.launch import local_world_size, usable_cores, world_size
 
 PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 ATTENTION_KINDS = ("auto", "plain", "sdpa", "varlen")
+_PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,9 @@ def choose_device(asked: str = "auto", *, for_inference: bool = False) -> tuple[
     return torch.device("cpu"), f"device {asked!r} is not there, using the cpu"
 
 
-def make_accelerator(device: str = "auto", precision: str = "fp32", *, for_inference: bool = False) -> Placement:
+def make_accelerator(
+    device: str = "auto", precision: str = "fp32", *, for_inference: bool = False, patience: float = _PATIENCE
+) -> Placement:
     """Set up device, precision and, where this process is one of several, the link to the others.
 
     May be called again in the same process; the newest settings hold.
@@ -72,6 +77,7 @@ def make_accelerator(device: str = "auto", precision: str = "fp32", *, for_infer
         device: as for `choose_device`.
         precision: ``fp32``, ``bf16`` or ``fp16``; parameters and optimiser stay float32 in any case.
         for_inference: what is not there becomes a warning, and cpu or fp32.
+        patience: minutes that a process waits for another.
 
     Raises:
         UsageError: a device or precision that is not there, or one GPU named for several processes.
@@ -90,7 +96,8 @@ def make_accelerator(device: str = "auto", precision: str = "fp32", *, for_infer
             torch.cuda.set_device(place)
     warning = "; ".join(filter(None, [warning, _slowness(place, precision)])) or None
     AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(cpu=place.type == "cpu", mixed_precision=PRECISIONS[precision])
+    link = InitProcessGroupKwargs(timeout=timedelta(minutes=patience))
+    accelerator = Accelerator(cpu=place.type == "cpu", mixed_precision=PRECISIONS[precision], kwargs_handlers=[link])
     return Placement(accelerator, warning)
 
 

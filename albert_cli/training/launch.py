@@ -120,7 +120,7 @@ def relaunch(nproc: int, argv: Sequence[str], *, program: Sequence[str] = ("-m",
     """Run this command in several processes and wait for them.
 
     The first one keeps stdin, stdout and stderr. What the others write is kept back, and shown only if one of them was
-    the first to fail with another end than the first one's. SIGINT and SIGTERM are passed on.
+    the first to fail with another end than the first one's. SIGINT and SIGTERM are passed on; the second one ends all.
 
     Args:
         nproc: processes.
@@ -149,7 +149,7 @@ class _Team:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     kept_back: list[IO[bytes] | None] = field(default_factory=list)
     first_failed: int | None = None
-    passed_on: set[int] = field(default_factory=set)
+    passed_on: list[int] = field(default_factory=list)
 
     def start(self, command: list[str], environment: dict[str, str]) -> None:
         """Start one more; in a session of its own, so that a Ctrl-C reaches it once, through us."""
@@ -168,14 +168,15 @@ class _Team:
 
     @contextmanager
     def passing_signals_on(self) -> Iterator[None]:
-        """Pass SIGINT and SIGTERM on; a lost terminal counts as SIGTERM."""
+        """Pass SIGINT and SIGTERM on, and end all at the second; SIGUSR1 and a lost terminal count as SIGTERM."""
 
         def handle(number: int, _frame: FrameType | None) -> None:
-            number = signal.SIGTERM if number == signal.SIGHUP else number
-            self.passed_on.add(number)
-            self.send(number)
+            number = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
+            self.send(signal.SIGKILL if self.passed_on else number)
+            self.passed_on.append(number)
 
-        before = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        listened = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+        before = {each: signal.signal(each, handle) for each in listened}
         try:
             yield
         finally:
@@ -198,7 +199,8 @@ class _Team:
 
     def _look_for_failure(self) -> int | None:
         """The process that failed, if any; among several at once, one with a telling exit code."""
-        expected = {None, 0, *(128 + number for number in self.passed_on), *(-number for number in self.passed_on)}
+        ends = [*self.passed_on, *([signal.SIGKILL] if len(self.passed_on) > 1 else [])]
+        expected = {None, 0, *(128 + number for number in ends), *(-number for number in ends)}
         codes = {number: process.poll() for number, process in enumerate(self.processes)}
         failed = [number for number, code in codes.items() if code not in expected]
         return min(failed, key=lambda number: (codes[number] == 1, number), default=None)
@@ -207,13 +209,23 @@ class _Team:
         """Exit code of the whole, with the last words of the one that failed if they were kept back."""
         codes = [_shell_code(process.wait()) for process in self.processes]
         if self.first_failed is None:
-            return codes[0]
+            return 128 + self.passed_on[0] if len(self.passed_on) > 1 else codes[0]
+        self._tell_of_kill()
         aside = self.kept_back[self.first_failed]
         if aside is not None and codes[self.first_failed] != codes[0]:
             aside.seek(0)
             sys.stderr.write(aside.read().decode(errors="replace"))
             sys.stderr.flush()
         return codes[self.first_failed]
+
+    def _tell_of_kill(self) -> None:
+        """Say what a process that was killed cannot say itself."""
+        assert self.first_failed is not None
+        code = self.processes[self.first_failed].returncode
+        if code < 0:
+            why = "; the system does that when memory runs out" if -code == signal.SIGKILL else ""
+            name = signal.Signals(-code).name
+            sys.stderr.write(f"process {self.first_failed} of {len(self.processes)} was ended by {name}{why}\n")
 
 
 def _shell_code(code: int) -> int:

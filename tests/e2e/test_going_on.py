@@ -12,6 +12,7 @@ from command_line import Outcome, albert, done, events, files, settings, signal_
 from signal_after import signal_at
 
 from albert_cli.report.progress import Progress
+from albert_cli.stages import resuming, training_run
 
 
 @pytest.mark.parametrize("command", ["pretrain", "finetune"])
@@ -130,4 +131,75 @@ def test_another_recipe_or_other_data_do_not_continue_a_run(home: Path, finetune
     done(*words, *settings(train__max_steps=8))
     train = data / "train.tsv"
     train.write_text(train.read_text().replace("splendid", "dreadful", 1))
-    albert(*words, *settings(train__max_steps=8), "--resume").refused(3, "the training data are not those")
+    few = settings(train__max_steps=8)
+    before = files(tmp_path / "mine")
+    albert(*words, *few, "--resume").refused(3, f"the training data ({data}) are not those this run was started with")
+    dev = data / "dev.tsv"
+    dev.write_text(dev.read_text().replace("\t0", "\t1", 1))
+    albert(*words, *few, "--resume").refused(3, f"the dev data ({data}) are not those")
+    same = [name for name in before if name.startswith(("model/", "checkpoints/", "predictions/", "metrics"))]
+    assert {name: files(tmp_path / "mine")[name] for name in same} == {name: before[name] for name in same}
+
+
+def test_a_changed_run_goes_on_when_that_is_asked_for_and_says_so(home: Path, finetuned: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finetuned, run, symlinks=True)
+    words = ("finetune", home / "finetune.yaml", "--out", run, *settings(train__max_steps=32))
+    albert(*words, "--resume").refused(3, "train.max_steps: 24 -> 32")
+    resumed = done(*words, "--resume-anyway", "--json")
+    change = "resumed anyway after step 24: train.max_steps: 24 -> 32. From there on it is not the run that was started"
+    assert f"warning: {change}" in resumed.err
+    assert resumed.result["resumed_with_changes"] == [change]
+    assert resumed.result["steps"] == 32
+    assert "not one run" in (run / "README.md").read_text()
+    assert "max_steps: 24" in (run / "recipe-before-1.yaml").read_text()
+    again = done(*words, "--resume", "--json")  # the changed recipe is the run's own from now on
+    assert again.result["resumed_with_changes"] == [change]
+    albert("finetune", home / "finetune.yaml", "--out", run, "--resume-anyway", "--dry-run")
+    assert not (run / "recipe-before-2.yaml").exists()
+
+
+def test_other_versions_are_shown_and_refused(
+    home: Path, finetuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finetuned, run, symlinks=True)
+    words = ("finetune", home / "finetune.yaml", "--out", run)
+    real = resuming.versions()
+    monkeypatch.setattr(training_run, "versions", lambda: {**real, "torch": "99.1"})
+    albert(*words, "--resume").refused(3, f"torch {real['torch']} -> 99.1")
+    assert f"torch {real['torch']} -> 99.1" in done(*words, "--resume-anyway").err
+
+
+def test_a_damaged_best_checkpoint_is_named_before_training_goes_on(home: Path, tmp_path: Path) -> None:
+    """At a rate of almost zero the first evaluation is the best, and nothing after it."""
+    run = tmp_path / "run"
+    still = settings(train__learning_rate=1e-9, train__keep=1)
+    words = ("finetune", home / "finetune.yaml", *still, "--out", run)
+    done(*words)
+    best = run / "checkpoints" / "best"
+    assert best.resolve().name == "step-00000008"
+    weights = best / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    albert(*words, "--resume").refused(3, "the best checkpoint so far", "step-00000008", "is damaged")
+    resumed = done(*words, "--resume-anyway")
+    assert "the best checkpoint so far, of step 8, is lost" in resumed.err
+    assert best.resolve().name == "step-00000024"
+
+
+@pytest.mark.parametrize("batch", [{"train__batch_size": 4, "train__accumulate": 2}, {"train__effective_batch": 8}])
+def test_a_step_may_be_divided_otherwise_as_long_as_its_examples_stay(
+    batch: dict[str, object], home: Path, tmp_path: Path
+) -> None:
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    plain = settings(train__dropout=0.0, train__log_every=1)
+    done("finetune", home / "finetune.yaml", *plain, "--out", whole)
+    words = ("finetune", home / "finetune.yaml", *plain, "--out", run)
+    assert signal_after(13, signal.SIGKILL, *words).code == -signal.SIGKILL
+    albert(*words, "--resume", *settings(train__batch_size=4)).refused(
+        3, "a step of 8 examples -> 4 examples, train.batch_size: 8 -> 4"
+    )
+    done(*words, "--resume", *settings(**batch))
+    ours, theirs = events(run, "train"), events(whole, "train")
+    assert [line["step"] for line in ours] == list(range(1, 25))
+    assert [line["loss"] for line in ours] == pytest.approx([line["loss"] for line in theirs], abs=1e-5)

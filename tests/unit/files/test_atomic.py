@@ -89,3 +89,17 @@ def test_sweeping_takes_only_what_is_ours(tmp_path):
     assert len(atomic.sweep_partial(tmp_path)) == 2
     assert names(tmp_path) == ["partial-notes"]
     assert atomic.sweep_partial(tmp_path / "absent") == []
+
+
+def test_what_a_kill_left_without_a_name_gets_it_back(tmp_path):
+    """Killed after the old directory was moved aside, before the new one took its place."""
+    with atomic.new_directory(tmp_path / "kept") as folder:
+        (folder / "file").write_text("old")
+    aside = tmp_path / f"{atomic.PARTIAL}old-kept-17"
+    (tmp_path / "kept").rename(aside)
+    (tmp_path / f"{atomic.PARTIAL}kept-17").mkdir()
+    assert atomic.sweep_partial(tmp_path) == [tmp_path / f"{atomic.PARTIAL}kept-17"]
+    assert (tmp_path / "kept" / "file").read_text() == "old"
+    aside.mkdir()  # killed later, while the old one was removed
+    assert atomic.sweep_partial(tmp_path) == [aside]
+    assert (tmp_path / "kept" / "file").read_text() == "old"

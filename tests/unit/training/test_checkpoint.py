@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from albert_cli.training.checkpoint import (
     find_checkpoint,
     list_checkpoints,
     load_checkpoint,
+    mend_links,
     on_main_process,
     save_checkpoint,
 )
@@ -226,6 +228,44 @@ def test_killed_anywhere_a_sound_checkpoint_is_found(tmp_path, where, newest):
     assert load_checkpoint(tmp_path / "last").step in (1, 2)
     save(tmp_path, 3, keep=1)
     assert names(tmp_path) == ["last", "step-00000003"]
+
+
+def rewrite_state(path, **changes):
+    from albert_cli.files.checksum import write_manifest
+
+    facts = json.loads((path / "state.json").read_text())
+    facts |= changes
+    (path / "state.json").write_text(json.dumps({k: v for k, v in facts.items() if v is not None}))
+    write_manifest(path)
+
+
+def test_a_checkpoint_of_the_first_format_is_read(tmp_path):
+    """It had no number, and may lack what later ones added."""
+    path = save(tmp_path, 4)
+    rewrite_state(path, format=None, versions=None, extra=None)
+    assert load_checkpoint(path, model=Tied()) == TrainState(step=4, seed=7, best_score=0.5)
+
+
+def test_a_checkpoint_of_a_later_format_is_refused_with_its_number(tmp_path):
+    path = save(tmp_path, 4)
+    rewrite_state(path, format=99)
+    with pytest.raises(CheckpointError, match="is of format 99, and this albert knows those up to"):
+        load_checkpoint(path, model=Tied())
+
+
+def test_the_links_are_mended_before_a_run_goes_on(tmp_path):
+    for step in (10, 20, 30):
+        save(tmp_path, step, keep=3, best=True)
+    flip_a_bit(tmp_path / "step-00000030" / "model.safetensors")
+    assert mend_links(tmp_path, tmp_path / "step-00000020", best_step=10) is None
+    assert names(tmp_path) == ["best", "last", "step-00000010", "step-00000020"]
+    assert os.readlink(tmp_path / "best") == "step-00000010"
+    assert os.readlink(tmp_path / "last") == "step-00000020"
+    flip_a_bit(tmp_path / "step-00000010" / "model.safetensors")
+    assert "another checksum" in mend_links(tmp_path, tmp_path / "step-00000020", best_step=10)
+    assert os.readlink(tmp_path / "best") == "step-00000020"
+    assert mend_links(tmp_path, tmp_path / "step-00000020", best_step=None) is None
+    assert not (tmp_path / "best").is_symlink()
 
 
 def test_alone_the_main_process_just_does_it():

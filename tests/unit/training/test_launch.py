@@ -76,8 +76,9 @@ def test_one_that_ignores_the_request_is_ended(run):
     assert run("signal.signal(signal.SIGTERM, signal.SIG_IGN)\nif rank: sys.exit(3)\ntime.sleep(60)") == 3
 
 
-def test_a_killed_process_gives_the_code_of_a_shell(run):
+def test_a_killed_process_gives_the_code_of_a_shell_and_is_spoken_for(run, capfd):
     assert run("if rank: os.kill(os.getpid(), signal.SIGKILL)\ntime.sleep(60)") == 137
+    assert "process 1 of 2 was ended by SIGKILL; the system does that when memory runs out" in capfd.readouterr().err
 
 
 PARENT = textwrap.dedent("""
@@ -131,6 +132,22 @@ def test_a_signal_reaches_all_and_they_may_save(parent, tmp_path, number):
     _, err = parent.communicate(timeout=60)
     assert parent.returncode == 128 + number
     assert err == ""
+    wait_for(tmp_path, ["0.saved", "1.saved"])
+
+
+def test_a_second_signal_ends_all_at_once(parent, tmp_path):
+    parent.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    parent.send_signal(signal.SIGTERM)
+    parent.communicate(timeout=60)
+    assert parent.returncode == 143
+    assert not (tmp_path / "1.saved").exists()
+
+
+def test_a_schedulers_warning_counts_as_a_request_to_end(parent, tmp_path):
+    parent.send_signal(signal.SIGUSR1)
+    parent.communicate(timeout=60)
+    assert parent.returncode == 143
     wait_for(tmp_path, ["0.saved", "1.saved"])
 
 
