@@ -6,6 +6,8 @@ Shared pages are counted once (PSS).
 from __future__ import annotations
 
 import os
+import resource
+import sys
 import threading
 from pathlib import Path
 
@@ -31,6 +33,34 @@ def summed_pss(root: int) -> int | None:
         total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
         found = True
     return total if found else None
+
+
+def resident_bytes(*, reset_peak: bool = False) -> int:
+    """Bytes of memory that this process holds now.
+
+    Args:
+        reset_peak: let `peak_bytes` count from here on, where the system can; else its peak may be an earlier one.
+    """
+    if reset_peak:
+        try:
+            (_PROC / "self" / "clear_refs").write_text("5")
+        except OSError:
+            return peak_bytes()
+    return _status("VmRSS")
+
+
+def peak_bytes() -> int:
+    """Most bytes of memory that this process has held."""
+    return _status("VmHWM")
+
+
+def _status(name: str) -> int:
+    try:
+        lines = (_PROC / "self" / "status").read_text().splitlines()
+    except OSError:
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) * 1024
 
 
 def available_bytes() -> int | None:

@@ -54,8 +54,8 @@ def run_seeds(
         talk.say(f"seed {seed}")
         mine = replace(options, resume=options.resume and out.exists())
         results.append(execute(replace(loaded, recipe=recipe), mine, talk))
-    if options.dry_run:
-        return results[0]
+        if options.dry_run:
+            return results[0]
     errors = frozenset(results[0]["smaller_is_better"])
     summary = summarise([result["scores"] for result in results], errors=errors)
     outcome = {"command": "finetune", "seeds": list(seeds), "summary": summary, "runs": results}

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
-_STATUS = Path("/proc/self/status")
-_CLEAR = Path("/proc/self/clear_refs")
+from albert_cli.report.process_memory import peak_bytes, resident_bytes
 
 
 def peak_growth(prepare: Callable[..., Callable[[], Any]], *arguments: Any) -> int:
@@ -43,25 +40,7 @@ def _child(answer: Any, threads: int, prepare: Callable[..., Callable[[], Any]],
     on_gpu = torch.cuda.is_available() and torch.cuda.memory_allocated() > 0
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated() if on_gpu else _resident()
+    before = torch.cuda.memory_allocated() if on_gpu else resident_bytes(reset_peak=True)
     work()
-    after = torch.cuda.max_memory_allocated() if on_gpu else _peak()
+    after = torch.cuda.max_memory_allocated() if on_gpu else peak_bytes()
     answer.send(after - before)
-
-
-def _resident() -> int:
-    """Bytes held now, after which the system counts the peak anew."""
-    try:
-        _CLEAR.write_text("5")
-    except OSError:  # then the peak may be one of loading
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return _status("VmRSS")
-
-
-def _peak() -> int:
-    return _status("VmHWM") if _STATUS.exists() else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _status(name: str) -> int:
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
-    return int(line.split()[1]) * 1024
