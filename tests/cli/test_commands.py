@@ -208,7 +208,7 @@ def test_run_refuses_what_it_would_ignore(albert: Any, stage: Any, said: list[st
 
 
 def test_a_task_that_does_not_exist_lists_those_that_do(albert: Any) -> None:
-    outcome = albert("run", "--task", "zero-shot-classification")
+    outcome = albert("run", "--task", "summarization")
     listed = "fill-mask, text-classification, token-classification"
     assert listed in outcome.err
 
