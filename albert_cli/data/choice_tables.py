@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from albert_cli.data.guesses import guess_choice_label, guess_text, say_guessed
 from albert_cli.data.questions import Question, kind_of, read_choices, read_label, read_text
 from albert_cli.data.race_files import level_of, questions_of_passage
 from albert_cli.data.raw_table import RawTable
@@ -26,7 +27,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         "article", "context", "sent1", "ctx_a", "passage", "paragraph", "startphrase", "prompt", "premise", "ctx",
         "story", "text",
     ),
-    "question": ("question", "sent2", "ctx_b", "stem", "query"),
+    "question": ("question", "sent2", "ctx_b", "stem", "query", "q"),
     "choices": ("choices", "options", "endings", "candidates", "answers"),
     "label": ("label", "answer", "answerKey", "answer_key", "gold", "correct", "target"),
     "id": ("id", "example_id", "idx", "ind", "question_id", "qid", "guid"),
@@ -47,6 +48,7 @@ class ChoiceColumns:
         label: number, letter or text of the right choice.
         id: of the row.
         subset: part of the data to be scored by itself.
+        guessed: role and name of the columns that only their values told.
     """
 
     context: str | None
@@ -55,12 +57,14 @@ class ChoiceColumns:
     label: str | None
     id: str | None
     subset: str | None
+    guessed: tuple[tuple[str, str], ...] = ()
 
     def described(self) -> str:
         """For people: ``context=article, choices=options``."""
         pairs = [(role, getattr(self, role)) for role in (*ROLES, "subset")]
         named = [(role, value if isinstance(value, str) else ",".join(value)) for role, value in pairs if value]
-        return ", ".join(f"{role}={safe_line(value)}" for role, value in named)
+        text = ", ".join(f"{role}={safe_line(value)}" for role, value in named)
+        return f"{text}; {say_guessed(dict(self.guessed))}" if self.guessed else text
 
 
 def questions_of_table(table: RawTable, *, chosen: Mapping[str, str], needs_label: bool) -> tuple[list[Question], str]:
@@ -99,12 +103,21 @@ def resolve_choice_columns(table: RawTable, *, chosen: Mapping[str, str], needs_
             raise _missing(table, f"no column {safe_line(chosen[role])!r} for columns.{role}", role=role)
         free = [name for name in names if name not in choices and name not in found.values()]
         found[role] = chosen[role] if chosen.get(role) in names else _first(_NAMES[role], free)
+    guessed: dict[str, str] = {}
+    free = [name for name in names if name not in choices and name not in found.values()]
+    if found["label"] is None and needs_label and (label := guess_choice_label(table, free, choices)) is not None:
+        guessed["label"] = label
+        free.remove(label)
+    if found["context"] is None and found["question"] is None and (text := guess_text(table, free)) is not None:
+        guessed["question"] = text
+    found |= guessed
     if found["context"] is None and found["question"] is None:
         raise _missing(table, "no column for the context or the question", role="question")
     if found["label"] is None and needs_label:
         raise _missing(table, "no column for the label (label or answer)", role="label")
     free = [name for name in names if name not in choices and name not in found.values()]
-    return ChoiceColumns(choices=choices, subset=_first(_NAMES["subset"], free), **found)
+    subset = _first(_NAMES["subset"], free)
+    return ChoiceColumns(choices=choices, subset=subset, guessed=tuple(guessed.items()), **found)
 
 
 def _choice_columns(table: RawTable, chosen: str | None) -> tuple[str, ...]:
@@ -125,6 +138,8 @@ def _choice_columns(table: RawTable, chosen: str | None) -> tuple[str, ...]:
             mark = match[1] or match[2]
             family = name[: len(name) - len(mark)].lower()
             numbered.setdefault(family, []).append(((int(mark), "") if mark.isdigit() else (0, mark.lower()), name))
+    if "" in numbered:  # A, B, C; a lone q is none of them
+        numbered[""] = [one for place, one in enumerate(sorted(numbered[""])) if one[0] == (0, chr(97 + place))]
     several = max(numbered.values(), key=len, default=[])
     if len(several) < 2:
         raise _missing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from albert_cli.data.guesses import guess_label, guess_text, header_is_a_row
 from albert_cli.data.raw_table import RawTable
 from albert_cli.data.tasks.spec import ColumnNames
 from albert_cli.errors import DataError
@@ -21,6 +22,13 @@ class Columns:
     text_pair: str | None
     label: str | None
     id: str | None
+    guessed: frozenset[str] = frozenset()
+    """Roles that no name told, only the values."""
+
+    @property
+    def guesses(self) -> dict[str, str]:
+        """Names of the columns that only the values told, by role."""
+        return {role: getattr(self, role) for role in sorted(self.guessed)}
 
     def described(self) -> str:
         """For people: ``text=review, label=stars``."""
@@ -29,7 +37,7 @@ class Columns:
 
 
 def resolve_columns(
-    table: RawTable, known: ColumnNames, *, chosen: Mapping[str, str], needs_label: bool, guess: bool
+    table: RawTable, known: ColumnNames, *, chosen: Mapping[str, str], needs_label: bool, guess: str | None
 ) -> Columns:
     """Find the columns of a table.
 
@@ -38,7 +46,8 @@ def resolve_columns(
         known: names to look for, in order; upper and lower case are the same where no exact name is there.
         chosen: names that the recipe gives (``columns.text``, ...); they are not looked up but required.
         needs_label: whether a table without labels is an error.
-        guess: whether, where no known name is there, the only column left may be the text.
+        guess: kind of the task (``classification``, ``regression``, ``multi-label``) whose columns may be guessed from
+            their values where no known name is there; None guesses nothing.
 
     Raises:
         DataError: a column is missing; the message lists those there are.
@@ -49,16 +58,23 @@ def resolve_columns(
             raise _missing(table, f"no column {safe_line(name)!r} for columns.{role}", role=role)
     label = chosen.get("label") or _first(known.label, names)
     identifier = chosen.get("id") or _first(known.id, names)
-    if needs_label and label is None:
-        raise _missing(table, f"no column for the label ({' or '.join(known.label[:4])})", role="label")
     free = [name for name in names if name not in (label, identifier, *chosen.values())]
     text, pair = _texts(known, free, chosen)
-    if text is None and guess and len(free) == 1:
-        text = free[0]
+    guessed: set[str] = set()
+    guess = None if guess is None or header_is_a_row(table) else guess
+    if label is None and needs_label and guess is not None:
+        label = guess_label(table, [name for name in free if name not in (text, pair)], kind=guess)
+        guessed |= {"label"} if label is not None else set()
+    if needs_label and label is None:
+        raise _missing(table, f"no column for the label ({' or '.join(known.label[:4])})", role="label")
+    if text is None and guess is not None:
+        left = [name for name in free if name != label]
+        text = left[0] if len(left) == 1 else guess_text(table, left)
+        guessed.add("text")
     if text is None:
         wanted = " or ".join(" and ".join(part for part in pair if part) for pair in known.texts[:3])
         raise _missing(table, f"no column for the text ({wanted})", role="text")
-    return Columns(text=text, text_pair=pair, label=label, id=identifier)
+    return Columns(text=text, text_pair=pair, label=label, id=identifier, guessed=frozenset(guessed))
 
 
 def _texts(known: ColumnNames, free: Sequence[str], chosen: Mapping[str, str]) -> tuple[str | None, str | None]:
@@ -85,4 +101,7 @@ def _first(wanted: Sequence[str], names: Sequence[str]) -> str | None:
 def _missing(table: RawTable, problem: str, *, role: str) -> DataError:
     found = ", ".join(safe_line(name, limit=40) for name in list(table.columns)[:20])
     place = safe_line(table.source) if table.lines is None else f"{safe_line(table.source)}:1"
-    return DataError(f"{problem} ({place} has: {found})", hint=f"name the column: --set data.columns.{role}=NAME")
+    hint = f"name the column: --set data.columns.{role}=NAME"
+    if table.lines is not None and header_is_a_row(table):
+        hint = "the first line looks like a row: write a line with names, such as text,label, above it"
+    return DataError(f"{problem} ({place} has: {found})", hint=hint)

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from albert_cli.data.guesses import guess_span_columns, header_is_a_row, say_guessed
 from albert_cli.data.raw_table import RawTable, empty_table_error
 from albert_cli.data.squad_files import SpanQuestion, checked_question, is_nested, nested_questions, text_of
 from albert_cli.errors import DataError
@@ -25,9 +26,9 @@ ROLES = ("question", "context", "answers", "answer_start", "id", "title")
 
 # Names that tables give these columns, the most telling first.
 _NAMES: Mapping[str, tuple[str, ...]] = {
-    "question": ("question", "query"),
+    "question": ("question", "query", "q"),
     "context": ("context", "passage", "paragraph", "document", "article", "text"),
-    "answers": ("answers", "answer", "answer_text"),
+    "answers": ("answers", "answer", "answer_text", "a"),
     "answer_start": ("answer_start", "answer_starts", "start"),
     "id": ("id", "qid", "question_id", "idx", "guid"),
     "title": ("title",),
@@ -56,6 +57,8 @@ def questions_of_table(
         columns = _columns(table, chosen, needs_answers=needs_answers)
         questions = [_row_question(table, row, columns, counts) for row in range(table.num_rows)]
         taken = ", ".join(f"{role}={safe_line(name)}" for role, name in columns.items())
+        guessed = {role: name for role, name in columns.items() if role not in _named(table, chosen)}
+        taken += f"; {say_guessed(guessed)}" if guessed else ""
     if not questions:
         raise empty_table_error(table.source)
     return questions, taken
@@ -158,7 +161,24 @@ def _holds_objects(answers: Any) -> bool:
 
 
 def _columns(table: RawTable, chosen: Mapping[str, str], *, needs_answers: bool) -> dict[str, str]:
-    """Column of each role that the table has."""
+    """Column of each role that the table has: by its name, else by its values."""
+    for role, wanted in chosen.items():
+        if wanted not in table.columns and (needs_answers or role not in ("answers", "answer_start", "id", "title")):
+            raise _missing(table, f"no column {safe_line(wanted)!r} for columns.{role}", role)
+    columns = _named(table, chosen)
+    needed = ("question", "context", "answers") if needs_answers else ("question", "context")
+    if any(role not in columns for role in needed):
+        free = [name for name in table.columns if name not in columns.values()]
+        guessed = guess_span_columns(table, columns, free)
+        columns |= {role: name for role, name in guessed.items() if role in needed}
+    for role in needed:
+        if role not in columns:
+            raise _missing(table, f"no column for the {role} ({' or '.join(_NAMES[role][:3])})", role)
+    return columns
+
+
+def _named(table: RawTable, chosen: Mapping[str, str]) -> dict[str, str]:
+    """Columns that the recipe names, or that have usual names."""
     names = tuple(table.columns)
     folded = {name.casefold(): name for name in reversed(names)}
     columns: dict[str, str] = {}
@@ -166,22 +186,19 @@ def _columns(table: RawTable, chosen: Mapping[str, str], *, needs_answers: bool)
         wanted = chosen.get(role)
         if wanted is not None and wanted in names:
             columns[role] = wanted
-        elif wanted is not None and (needs_answers or role not in ("answers", "answer_start", "id", "title")):
-            raise _missing(table, f"no column {safe_line(wanted)!r} for columns.{role}", role)
         elif wanted is None:
             found = next(
                 (folded[name] for name in known if name in folded and folded[name] not in columns.values()), None
             )
             if found is not None:
                 columns[role] = found
-    needed = ("question", "context", "answers") if needs_answers else ("question", "context")
-    for role in needed:
-        if role not in columns:
-            raise _missing(table, f"no column for the {role} ({' or '.join(_NAMES[role][:3])})", role)
     return columns
 
 
 def _missing(table: RawTable, problem: str, role: str) -> DataError:
     found = ", ".join(safe_line(name, limit=40) for name in list(table.columns)[:20])
     place = safe_line(table.source) if table.lines is None else f"{safe_line(table.source)}:1"
-    return DataError(f"{problem} ({place} has: {found})", hint=f"name the column: --set data.columns.{role}=NAME")
+    hint = f"name the column: --set data.columns.{role}=NAME"
+    if table.lines is not None and header_is_a_row(table):
+        hint = "the first line looks like a row: write a line with names, question,context,answer, above it"
+    return DataError(f"{problem} ({place} has: {found})", hint=hint)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from albert_cli.data.conll_files import ConllFile
+from albert_cli.data.guesses import guess_tagged, say_guessed
 from albert_cli.data.raw_table import RawTable
 from albert_cli.errors import DataError
 from albert_cli.files.text import safe_line
@@ -111,6 +112,12 @@ def rows_of_table(
         if name not in columns and (role == "tokens" or needs_tags):
             raise _missing(table, f"no column {safe_line(name)!r} for columns.{role}", role)
     words_name, tags_name = (_named(role, columns, chosen) for role in ("tokens", "tags"))
+    notes: list[str] = []
+    if words_name is None or (tags_name is None and needs_tags):
+        guessed = _guessed(table, words_name, tags_name, chosen) if needs_tags else None
+        if guessed is not None:
+            notes.append(say_guessed({"tokens": guessed[0], "tags": guessed[1]}))
+            words_name, tags_name = guessed
     if words_name is None:
         raise _missing(table, "no column for the words (tokens or words)", "tokens")
     if tags_name is None and needs_tags:
@@ -131,10 +138,19 @@ def rows_of_table(
         ids=None if id_name is None else [str(value) for value in table.columns[id_name]],
         lines=None if table.lines is None else [[line] for line in table.lines],
         declared=table.class_names.get(tags_name or ""),
-        notes=[_described(words_name, tags_name, id_name)],
+        notes=[_described(words_name, tags_name, id_name), *notes],
     )
     _check_lengths(rows)
     return rows
+
+
+def _guessed(table: RawTable, words: str | None, tags: str | None, chosen: Mapping[str, str]) -> tuple[str, str] | None:
+    """Words and tags by their values; a column whose name says what it is must be that."""
+    free = [name for name in table.columns if name not in (chosen.get("id"), _named("id", tuple(table.columns), {}))]
+    found = guess_tagged(table, free)
+    if found is None or words not in (None, found[0]) or tags not in (None, found[1]):
+        return None
+    return found
 
 
 def _long_rows(table: RawTable, number: str, words_name: str, tags_name: str | None) -> TaggedRows:

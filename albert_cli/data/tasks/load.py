@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from albert_cli.data.columns import resolve_columns
+from albert_cli.data.guesses import say_guessed
 from albert_cli.data.hub import read_hub
 from albert_cli.data.labels import find_label_names
 from albert_cli.data.raw_table import RawTable
@@ -346,6 +347,7 @@ def _build(
 ) -> TaskData:
     import datasets
 
+    wanted = _with_guesses(raw, spec, wanted, notes)
     names = _label_names(raw, spec=spec, wanted=wanted, given=label_names)
     splits: dict[str, Any] = {}
     taken: dict[str, str] = {}
@@ -368,10 +370,19 @@ def _build(
     return TaskData(spec, splits, names, columns=taken, skipped_rows=skipped, notes=tuple(notes))
 
 
+def _with_guesses(raw: RawSplits, spec: TaskSpec, wanted: Mapping[str, str], notes: list[str]) -> dict[str, str]:
+    """What the recipe names, and what the values of the first table told: all splits have the same columns."""
+    split = "train" if "train" in raw else next(iter(raw))
+    guessed = _columns(raw[split][0], spec, wanted, needs_label=not split.startswith("test")).guesses
+    notes += [say_guessed(guessed)] if guessed else []
+    return {**guessed, **wanted}
+
+
 def _columns(table: RawTable, spec: TaskSpec, wanted: Mapping[str, str], *, needs_label: bool) -> Any:
     """Columns of one table; a test table may lack the label and identifier that the recipe names."""
     chosen = {role: name for role, name in wanted.items() if needs_label or role[:4] == "text" or name in table.columns}
-    return resolve_columns(table, spec.columns, chosen=chosen, needs_label=needs_label, guess=not spec.is_official)
+    kind = None if spec.is_official else spec.kind
+    return resolve_columns(table, spec.columns, chosen=chosen, needs_label=needs_label, guess=kind)
 
 
 def _label_names(

@@ -20,7 +20,7 @@ def table(**columns):
 
 
 def resolve(source, spec=OWN, *, needs_label=True, **chosen):
-    return resolve_columns(source, spec.columns, chosen=chosen, needs_label=needs_label, guess=not spec.is_official)
+    return resolve_columns(source, spec.columns, chosen=chosen, needs_label=needs_label, guess=None if spec.is_official else spec.kind)
 
 
 @pytest.mark.parametrize(
