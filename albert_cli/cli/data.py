@@ -22,19 +22,22 @@ HELP = "Look at what training will see, fetch it, and prepare it ahead."
 
 def inspect(
     recipe: RecipeArgument,
+    examples: Annotated[
+        int, typer.Option("-n", "--examples", metavar="N", min=0, help="How many decoded examples to show.")
+    ] = 3,
     set_: SetOption = None,
     seed: SeedOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> int | None:
-    """Show decoded batches and statistics of a recipe's data."""
+    """Show decoded examples, what is asked of them marked, and statistics of a recipe's data."""
     from albert_cli.recipe.requests import RunOptions
 
     loaded = load(recipe, stage=None, overrides=set_, said=shortcuts(seed=seed))
     from albert_cli.stages import inspect as stage
 
-    return stage.run(loaded, RunOptions(json=json, quiet=quiet, debug=debug))
+    return stage.run(loaded, RunOptions(json=json, quiet=quiet, debug=debug), examples=examples)
 
 
 def prepare(
