@@ -13,6 +13,7 @@ PIP_FLAGS ?=
 JOBS ?= auto
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 BIN := $(VENV)/bin
 RUN := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 $(BIN)/python
 REPORTS := build/reports
@@ -93,10 +94,10 @@ smoke-pretrain: $(STAMP) ## Train a tokenizer, pretrain, fill masks
 smoke-ner: $(STAMP) ## Fine-tune, score, predict and ask for named entities
 	$(RUN) tests/smoke/ner.py
 
-bench: ## Fails: comes with albert bench
-	@echo "error: there is no albert bench yet" >&2
-	@echo "try: python tests/cli/measure_startup.py measures the start of the command line" >&2
-	@exit 2
+bench: $(STAMP) ## Starts, inference and training beside transformers on one core, some minutes (BENCH_ARGS=...)
+	$(RUN) -m albert_cli bench start --threads 1
+	$(RUN) -m albert_cli bench infer --vs transformers --threads 1 $(BENCH_ARGS)
+	$(RUN) -m albert_cli bench train --workload finetune-sst2 --layers 3 --vs transformers --threads 1 $(BENCH_ARGS)
 
 faults: $(STAMP) ## Runs that are killed in the middle and must lose nothing
 	@mkdir -p $(REPORTS)
