@@ -100,13 +100,17 @@ def open_session(
     with ExitStack() as stack:
         stack.callback(leave_processes)
         run = _run_directory(loaded, options, accelerator)
-        on_main_process(accelerator, lambda: _take_over(run, talk, stack))
+        on_main_process(accelerator, lambda: _take_over(run, stack))
         changes = RecipeChanges()
         if options.resume:
             anyway = options.resume_anyway
             changes = on_main_process(accelerator, lambda: _compare_recipe(loaded, run, anyway=anyway))
         else:
+            run.set_status("running")  # first of all: what is killed from here on can be resumed
             run.write_recipe(dump_resolved(loaded))
+        if run.writes:
+            talk.copy_to(run.log_path)
+            stack.callback(talk.close)
         run.write_environment(describe_environment(devices=True, command=["albert", *sys.argv[1:]]))
         stop = stack.enter_context(stop_on_signals(lambda number: _say_stopping(talk, number)))
         session = Session(loaded, options, talk, accelerator, run, stop, changes=changes)
@@ -121,14 +125,12 @@ def open_session(
             yield session
 
 
-def _take_over(run: RunDir, talk: Talk, stack: ExitStack) -> None:
+def _take_over(run: RunDir, stack: ExitStack) -> None:
     """Make the run directory this process's own until ``stack`` closes."""
     if run.writes:
         stack.enter_context(lock_directory(run.path))
         for folder in (run.path, run.checkpoints_path):
             sweep_partial(folder)  # what a killed process left unfinished
-        talk.copy_to(run.log_path)
-        stack.callback(talk.close)
 
 
 @contextmanager
@@ -206,6 +208,8 @@ def _run_directory(loaded: LoadedRecipe, options: RunOptions, accelerator: Accel
 
 def _compare_recipe(loaded: LoadedRecipe, run: RunDir, *, anyway: bool) -> RecipeChanges:
     """Compare with the recipe in the run directory; one that is followed from now on takes its place, beside it."""
+    if not run.recipe_path.exists():  # killed before anything began
+        run.write_recipe(dump_resolved(loaded))
     changes = recipe_changes(load_recipe(run.recipe_path), loaded)
     check_recipe(changes, run=run.path, stage=loaded.recipe.stage, anyway=anyway)
     if changes.other:

@@ -71,15 +71,20 @@ def test_nobody_who_ignores_a_lost_terminal_is_stopped_by_it(monkeypatch):
         signal.signal(signal.SIGHUP, before)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)])
-def test_between_runs_a_signal_ends_what_is_under_way(number, code, tmp_path):
-    before = signal.getsignal(number)
-    with pytest.raises(Interrupted, match="no step was under way") as raised, stop_between_runs():
+def wait_for_a_signal(number, tidied):
+    with stop_between_runs():
         try:
             os.kill(os.getpid(), number)
             time.sleep(10)
         finally:
-            (tmp_path / "tidied").touch()
+            tidied.touch()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)])
+def test_between_runs_a_signal_ends_what_is_under_way(number, code, tmp_path):
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted, match="no step was under way") as raised:
+        wait_for_a_signal(number, tmp_path / "tidied")
     assert raised.value.exit_code == code
     assert (tmp_path / "tidied").exists()
     assert signal.getsignal(number) == before
