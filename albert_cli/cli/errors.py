@@ -13,7 +13,7 @@ from albert_cli.files.text import safe_line
 
 PIPE_CLOSED = 141
 INTERRUPTED = 130
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 def from_wrong_usage(error: Any) -> UsageError:
