@@ -14,6 +14,7 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -126,8 +127,16 @@ def summarise(results: Sequence[Result], *, seed: int, seconds: float) -> dict[s
             row["injected"] += 1
             row[result.outcome] += 1
             row["message"] += result.refused_first
+    phases = Counter(result.during for result in results if result.during and result.outcome in OUTCOMES)
     bad = [vars(result) for result in results if result.outcome not in ("identical", "refused", "missed")]
-    return {"schema_version": 1, "seed": seed, "seconds": round(seconds), "faults": faults, "bad": bad}
+    return {
+        "schema_version": 1,
+        "seed": seed,
+        "seconds": round(seconds),
+        "faults": faults,
+        "killed_during": phases,
+        "bad": bad,
+    }
 
 
 def table(summary: dict[str, object]) -> str:

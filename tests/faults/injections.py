@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hooks import FULL, PLACES, fail_from, freeze_at, jump_the_clock, kill_at
@@ -38,6 +39,7 @@ class Result:
         outcome: ``identical``, ``refused``, ``lost``, ``unclear``, ``hung`` or ``missed`` (the run was over already).
         refused_first: whether the harmed command itself ended with a clear message before it was resumed.
         said: last lines, where the outcome is none to be glad of.
+        during: what a killed run was doing.
     """
 
     fault: str
@@ -45,6 +47,7 @@ class Result:
     outcome: str
     refused_first: bool = False
     said: str = ""
+    during: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,13 @@ def killed(bench: Bench, draw: random.Random, *, stage: str, processes: int, num
     with bench.place(f"killed-{processes}-{number}") as home:
         if place == "time":
             moment = draw.uniform(0.0, peace.seconds)
-            victim = "launcher" if processes > 1 else "it"
+            victim = draw.choice(("launcher", "all")) if processes > 1 else "it"
             where = f"{stage}, {victim} after {moment:.2f} s"
             child = start(words(stage, processes), home)
             time.sleep(moment)
-            child.send_signal(signal.SIGKILL)
+            for pid in [*(_children(child.pid) if victim == "all" else []), child.pid]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         else:
             count = draw.randint(1, peace.counts[place])
             rank = draw.randrange(processes) if place == "step" else 0
@@ -101,13 +106,33 @@ def killed(bench: Bench, draw: random.Random, *, stage: str, processes: int, num
             return Result(fault, where, "missed")
         if first.hung:
             return Result(fault, where, "hung", False, _tail(first.said))
+        during = _phase(home, place)
         wrong, before = damaged_by_a_kill(home), newest_step(home)
         if wrong:
             return Result(fault, where, "lost", False, f"damaged: {wrong}")
         ended = go_on(stage, processes, home)
         if before and f"continuing after step {before}" not in ended.said and "after step" not in ended.said:
             return Result(fault, where, "lost", False, f"did not go on from step {before}: {_tail(ended.said)}")
-        return judge(fault, where, ended, home, peace)
+        return replace(judge(fault, where, ended, home, peace), during=during)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:  # it is over
+        return []
+
+
+def _phase(home: Path, place: str) -> str:
+    """What a killed run was doing, as far as its files show."""
+    run = home / "run"
+    if place == "evaluation":
+        return "evaluation"
+    if any((run / "checkpoints").glob(".partial-*")):
+        return "saving"
+    if (run / "predictions").exists() or list(run.glob(".partial-model*")):
+        return "writing the results"
+    return "training" if (run / "metrics.jsonl").exists() else "preparation"
 
 
 def unwritable(bench: Bench, draw: random.Random, *, code: int, number: int) -> Result:
