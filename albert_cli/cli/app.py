@@ -24,6 +24,7 @@ from albert_cli.cli.errors import (
     report,
     report_defect,
 )
+from albert_cli.cli.examples import epilog
 from albert_cli.cli.options import DebugOption
 from albert_cli.errors import AlbertError, UsageError
 
@@ -72,7 +73,7 @@ def _group(help_text: str, **settings: Any) -> typer.Typer:
 
 def build_app() -> typer.Typer:
     """Put the command line together."""
-    app = _group(ABOUT, epilog=EXIT_CODES, name="albert", invoke_without_command=True)
+    app = _group(ABOUT, epilog=epilog("", before=EXIT_CODES), name="albert", invoke_without_command=True)
     app.callback()(_root)
     for function in (
         train.train_tokenizer,
@@ -84,16 +85,16 @@ def build_app() -> typer.Typer:
         convert.convert,
     ):
         name = {"evaluate": "eval"}.get(function.__name__, function.__name__.replace("_", "-"))
-        app.command(name=name)(function)
-    app.command(name="serve", epilog=serve.EXAMPLES)(serve.serve)
+        app.command(name=name, epilog=epilog(name))(function)
+    app.command(name="serve", epilog=epilog("serve"))(serve.serve)
     for name, module in (("recipe", recipe), ("data", data), ("runs", runs), ("bench", bench)):
-        group = _group(module.HELP, invoke_without_command=True)
+        group = _group(module.HELP, epilog=epilog(name), invoke_without_command=True)
         group.callback()(_group_root)
         for command_name, function in module.COMMANDS.items():
-            group.command(name=command_name)(function)
+            group.command(name=command_name, epilog=epilog(f"{name} {command_name}"))(function)
         app.add_typer(group, name=name)
-    app.command(name="env")(env.env)
-    app.command(name="doctor")(doctor.doctor)
+    app.command(name="env", epilog=epilog("env"))(env.env)
+    app.command(name="doctor", epilog=epilog("doctor"))(doctor.doctor)
     return app
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from albert_cli.cli.completion import complete_format, complete_model
 from albert_cli.cli.options import (
     DebugOption,
     JsonOption,
@@ -20,12 +21,29 @@ from albert_cli.errors import UsageError
 
 def convert(
     source: Annotated[
-        str, typer.Argument(metavar="SRC", help="Checkpoint: directory or hub id. Alone: a recipe.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="SRC",
+            help="Checkpoint: directory or hub id. Alone: a recipe.",
+            autocompletion=complete_model,
+            show_default=False,
+        ),
     ],
     target: Annotated[str | None, typer.Argument(metavar="DST", help="Directory to write.", show_default=False)] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="FORMAT", help="hf, hf-bin, tf1, tf2, flax, onnx.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to", metavar="FORMAT", help="hf, hf-bin, tf1, tf2, flax, onnx.", autocompletion=complete_format
+        ),
+    ] = None,
     from_: Annotated[
-        str | None, typer.Option("--from", metavar="FORMAT", help="The same; auto (the default) recognises it.")
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FORMAT",
+            help="The same; auto (the default) recognises it.",
+            autocompletion=complete_format,
+        ),
     ] = None,
     head: Annotated[
         str | None,

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from albert_cli.cli.options import DebugOption, JsonOption
+from albert_cli.errors import UsageError
+
+MarkdownOption = Annotated[
+    bool, typer.Option("--markdown", metavar="", help="Print a Markdown table, to be pasted into a bug report.")
+]
 
 
-def env(json: JsonOption = False, debug: DebugOption = False) -> None:
+def env(json: JsonOption = False, markdown: MarkdownOption = False, debug: DebugOption = False) -> None:
     """Report versions, devices and settings; no paths, no names, no tokens."""
-    from albert_cli.report.console import result_json, result_table
+    if json and markdown:
+        raise UsageError("--json and --markdown exclude each other (albert env)", hint="give one of them")
+    from albert_cli.report.console import result_json, result_table, result_text
     from albert_cli.report.environment import describe_environment, environment_table
     from albert_cli.stages.bench.limit import product_limit
 
@@ -16,5 +27,7 @@ def env(json: JsonOption = False, debug: DebugOption = False) -> None:
     facts["devices"]["linear_gflops"] = {name: round(rate) for name, rate in rates.items()}
     if json:
         result_json(facts)
+    elif markdown:
+        result_text(environment_table(facts).markdown())
     else:
         result_table(environment_table(facts))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from albert_cli.cli.completion import complete_model, complete_recipe, complete_target
 from albert_cli.cli.options import (
     CompileOption,
     DebugOption,
@@ -23,7 +24,6 @@ from albert_cli.cli.options import (
     SetOption,
     ThreadsOption,
     VerboseOption,
-    complete_recipe,
     needs_launch,
     shortcuts,
 )
@@ -37,7 +37,7 @@ TargetArgument = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="Recipe, run directory, or model directory (then --recipe names the data).",
-        autocompletion=complete_recipe,
+        autocompletion=complete_target,
         show_default=False,
     ),
 ]
@@ -46,12 +46,15 @@ TargetsArgument = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="Recipe, run directory, or model directory (then --recipe names the data); runs with --combine.",
-        autocompletion=complete_recipe,
+        autocompletion=complete_target,
         show_default=False,
     ),
 ]
 ModelOption = Annotated[
-    str | None, typer.Option("--model", metavar="MODEL", help="Model directory, run directory or hub id.")
+    str | None,
+    typer.Option(
+        "--model", metavar="MODEL", help="Model directory, run directory or hub id.", autocompletion=complete_model
+    ),
 ]
 RecipeOption = Annotated[
     str | None,

@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from albert_cli.cli.completion import complete_recipe, complete_setting
 from albert_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from albert_cli.recipe.load import LoadedRecipe
-
-
-def complete_recipe(incomplete: str) -> list[str]:
-    """Complete the names of shipped recipes; the shell itself completes files."""
-    from albert_cli.recipe.shipped import shipped_names
-
-    return [name for name in shipped_names() if name.startswith(incomplete)]
 
 
 RECIPE_HELP = "Recipe file, or a name from `albert recipe ls`."
@@ -27,7 +21,12 @@ RecipeArgument = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe; repeatable. VALUE is YAML."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one value of the recipe; repeatable. VALUE is YAML.",
+        autocompletion=complete_setting,
+    ),
 ]
 OutOption = Annotated[str | None, typer.Option("--out", metavar="DIR", help="Run directory; made, never overwritten.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", metavar="", help="Continue the run in --out.")]
@@ -51,7 +50,7 @@ PrecisionOption = Annotated[
     Literal["fp32", "bf16", "fp16"] | None, typer.Option("--precision", help="Number format of the matrix products.")
 ]
 NprocOption = Annotated[int | None, typer.Option("--nproc", metavar="N", help="Processes on this machine.")]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", metavar="N", help="Threads of each process.")]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", metavar="N", min=1, help="Threads of each process.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of everything random.")]
 MaxHoursOption = Annotated[
     float | None, typer.Option("--max-hours", metavar="H", help="End after so many hours, with the model written.")

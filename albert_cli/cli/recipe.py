@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from albert_cli.cli.completion import complete_target
 from albert_cli.cli.options import DebugOption, JsonOption, RecipeArgument, SetOption
 from albert_cli.errors import DataError, RecipeError, UsageError
 
@@ -150,8 +151,18 @@ def check(
 
 
 def diff(
-    left: Annotated[str, typer.Argument(metavar="A", help="Recipe or run directory.", show_default=False)],
-    right: Annotated[str, typer.Argument(metavar="B", help="Recipe or run directory.", show_default=False)],
+    left: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="Recipe or run directory.", autocompletion=complete_target, show_default=False
+        ),
+    ],
+    right: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", help="Recipe or run directory.", autocompletion=complete_target, show_default=False
+        ),
+    ],
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from albert_cli.cli.app import EXIT_CODES, build_app
+from albert_cli.cli.examples import LINES
 
 INTRODUCTION = f"""\
 # Command line
@@ -48,6 +49,9 @@ def _command(name: str, command: Any, *, level: int = 2) -> Iterator[str]:
         cells = [f"`{_usage(parameter, context)}`", " ".join((parameter.help or "").split())]
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     yield ""
+    examples = LINES.get(name.removeprefix("albert "))
+    if examples:
+        yield "\n".join(["```", *examples, "```\n"])
 
 
 def _usage(parameter: Any, context: typer.Context) -> str:

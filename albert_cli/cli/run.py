@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from albert_cli.cli.completion import complete_model, complete_task
 from albert_cli.cli.options import (
     CompileOption,
     DebugOption,
@@ -45,11 +46,21 @@ TextsArgument = Annotated[
 ]
 TaskOption = Annotated[
     str | None,
-    typer.Option("--task", metavar="TASK", help="fill-mask, text-classification, token-classification (ner), ..."),
+    typer.Option(
+        "--task",
+        metavar="TASK",
+        help="fill-mask, text-classification, token-classification (ner), ...",
+        autocompletion=complete_task,
+    ),
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", metavar="MODEL", help="Model directory, run directory or hub id; else $ALBERT_MODEL."),
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="Model directory, run directory or hub id; else $ALBERT_MODEL.",
+        autocompletion=complete_model,
+    ),
 ]
 TokenizerOption = Annotated[
     str | None, typer.Option("--tokenizer", metavar="DIR", help="Tokenizer; without it the model's.")

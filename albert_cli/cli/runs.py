@@ -6,22 +6,10 @@ from typing import Annotated
 
 import typer
 
+from albert_cli.cli.completion import complete_run
 from albert_cli.cli.options import DebugOption, JsonOption, QuietOption
 
 HELP = "Look at, compare and draw past runs."
-
-
-def complete_run(incomplete: str) -> list[str]:
-    """Complete run directories, those below ``runs/`` also by the path from here."""
-    from pathlib import Path
-
-    start = Path(incomplete or "runs")
-    parent = start if incomplete.endswith("/") or not incomplete else start.parent
-    if not parent.is_dir():
-        return []
-    folders = (path for path in parent.iterdir() if path.is_dir())
-    return sorted(str(path) for path in folders if str(path).startswith(incomplete))
-
 
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="Run directory.", autocompletion=complete_run, show_default=False)
@@ -32,7 +20,9 @@ RunsArgument = Annotated[
 
 
 def ls(
-    folder: Annotated[str, typer.Argument(metavar="[DIR]", help="Folder of runs.", show_default=True)] = "runs",
+    folder: Annotated[
+        str, typer.Argument(metavar="[DIR]", help="Folder of runs.", autocompletion=complete_run)
+    ] = "runs",
     json: JsonOption = False,
     debug: DebugOption = False,
 ) -> int:

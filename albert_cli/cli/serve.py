@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from albert_cli.cli.completion import complete_task
 from albert_cli.cli.options import (
     CompileOption,
     DebugOption,
@@ -43,7 +44,12 @@ PACKAGES = ("starlette", "uvicorn", "prometheus_client")
 
 TaskOption = Annotated[
     str | None,
-    typer.Option("--task", metavar="TASK", help="Task of `albert run`; else what the model was trained for."),
+    typer.Option(
+        "--task",
+        metavar="TASK",
+        help="Task of `albert run`; else what the model was trained for.",
+        autocompletion=complete_task,
+    ),
 ]
 LabelsOption = Annotated[
     str | None,
@@ -77,14 +83,6 @@ ReadTimeoutOption = Annotated[
         "--read-timeout", metavar="SECONDS", min=0.1, help="Longest time for sending a request or taking an answer."
     ),
 ]
-
-EXAMPLES = """Examples:
-
-\b
-albert serve --model runs/sst2
-albert serve --model albert-base-v2 --task fill-mask --port 0
-curl -d '{"text": "Plants create [MASK]."}' http://127.0.0.1:8000/fill-mask
-"""  # fmt: skip
 
 
 def serve(

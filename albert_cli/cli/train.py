@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from albert_cli.cli.completion import complete_recipe
 from albert_cli.cli.options import (
     RECIPE_HELP,
     DebugOption,
@@ -25,7 +26,6 @@ from albert_cli.cli.options import (
     SeedOption,
     SetOption,
     ThreadsOption,
-    complete_recipe,
     load,
     needs_launch,
     shortcuts,

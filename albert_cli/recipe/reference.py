@@ -46,6 +46,24 @@ def recipe_reference() -> str:
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
+def all_keys() -> list[str]:
+    """Every key that a recipe of any stage may have, sections with a dot."""
+    definitions = json_schema()["$defs"]
+    found: set[str] = set()
+    for recipe in RECIPES.values():
+        found.update(_keys(definitions[recipe.__name__], definitions, ""))
+    return sorted(found)
+
+
+def _keys(definition: Mapping[str, Any], definitions: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for key, value in definition["properties"].items():
+        section = value.get("$ref", "").rpartition("/")[2]
+        if section:
+            yield from _keys(definitions[section], definitions, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
 def _rows(definition: Mapping[str, Any], definitions: Mapping[str, Any], prefix: str) -> Iterator[str]:
     required = definition.get("required", [])
     for key, value in definition["properties"].items():

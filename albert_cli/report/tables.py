@@ -37,6 +37,13 @@ class Table:
         lines.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join([safe_text(self.title), *lines] if self.title else lines)
 
+    def markdown(self) -> str:
+        """Write the table as forges read it; cells are taken literally."""
+        heads = " | ".join(_markdown(heading) for heading in self.columns)
+        rules = "|".join("---:" if place in self.numeric else "---" for place in range(len(self.columns)))
+        rows = [f"| {' | '.join(map(_markdown, row))} |" for row in self.rows]
+        return "\n".join([f"| {heads} |", f"|{rules}|", *rows])
+
     def rich(self) -> rich.table.Table:
         """Build the same table for a terminal; cells are taken literally, not as markup."""
         import rich.box
@@ -69,3 +76,8 @@ def display_width(text: str) -> int:
 
 def _cell(text: str) -> str:
     return safe_text(str(text)).replace("\n", " ").replace("\t", " ")
+
+
+def _markdown(text: str) -> str:
+    """A cell that ends where it should and starts no markup."""
+    return "".join(f"\\{letter}" if letter in "\\|`*_<>[]#" else letter for letter in _cell(text))

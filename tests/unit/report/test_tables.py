@@ -20,3 +20,13 @@ def test_no_rows_leave_the_headings():
 
 def test_wide_and_combining_characters_have_their_width():
     assert [display_width(text) for text in ("abc", "漢字", "e\u0301", "")] == [3, 4, 1, 0]
+
+
+def test_markdown_cells_end_where_they_should():
+    table = Table(["what", "n"], [["a|b", "1"], ["<script>_x_\n", "2"]], numeric=frozenset({1}))
+    assert table.markdown().splitlines() == [
+        "| what | n |",
+        "|---|---:|",
+        r"| a\|b | 1 |",
+        r"| \<script\>\_x\_  | 2 |",
+    ]
