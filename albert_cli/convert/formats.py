@@ -85,6 +85,9 @@ def read_checkpoint(directory: Path, format_: str, *, head: str | None = None) -
     Raises:
         ModelError: it cannot be read.
     """
+    marks = FORMATS[format_].marks
+    if not any(next(directory.glob(mark), None) is not None for mark in marks):
+        raise ModelError(f"no {' or '.join(marks)} in {safe_line(str(directory))}", hint="--from auto finds the format")
     content = FORMATS[format_].read(directory, head=head)
     named = head or named_head(content.config)
     if named is None:

@@ -5,7 +5,6 @@ Shapes: N questions.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from albert_cli.data.readers_delimited import read_csv, read_tsv, strict_lines
 from albert_cli.data.readers_json import read_json, read_jsonl
 from albert_cli.data.split_files import table_format
 from albert_cli.errors import DataError
+from albert_cli.files.json_text import parse_json
 from albert_cli.files.text import safe_line
 
 _READERS = {".tsv": read_tsv, ".csv": read_csv, ".json": read_json, ".parquet": read_parquet}
@@ -143,7 +143,7 @@ def _scores(table: RawTable, rows: Sequence[int], choices: Sequence[Sequence[str
     for row, offered in zip(rows, choices, strict=True):
         value = table.columns["scores"][row]
         try:
-            given = np.asarray(json.loads(value) if isinstance(value, str) else value, dtype=np.float64)
+            given = np.asarray(parse_json(value) if isinstance(value, str) else value, dtype=np.float64)
         except (TypeError, ValueError):
             return None
         if given.shape != (len(offered),) or not np.isfinite(given).all():

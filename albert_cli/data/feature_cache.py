@@ -24,6 +24,7 @@ import albert_cli
 from albert_cli import tokenization
 from albert_cli.files.atomic import new_directory
 from albert_cli.files.checksum import verify_manifest, write_manifest
+from albert_cli.files.json_text import parse_json
 
 _FORMAT = 1
 _FIELDS = "fields.json"
@@ -209,7 +210,7 @@ def _save(file: BinaryIO, array: np.ndarray) -> None:
 
 
 def _read(kind: type[Features], folder: Path) -> Features:
-    plain = json.loads((folder / _FIELDS).read_text(encoding="utf-8"))
+    plain = parse_json((folder / _FIELDS).read_text(encoding="utf-8"))
     values: dict[str, Any] = {
         name: tuple(entry["tuple"]) if "tuple" in entry else entry["value"] for name, entry in plain.items()
     }

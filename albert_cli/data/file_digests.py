@@ -8,6 +8,7 @@ from pathlib import Path
 
 from albert_cli.files.atomic import write_file
 from albert_cli.files.checksum import file_sha256
+from albert_cli.files.json_text import parse_json
 
 
 class FileDigests:
@@ -22,7 +23,7 @@ class FileDigests:
         self._known: dict[str, list[object]] = {}
         self._changed = False
         with suppress(OSError, ValueError):
-            known = json.loads(memory.read_text(encoding="utf-8"))
+            known = parse_json(memory.read_text(encoding="utf-8"))
             self._known = known if isinstance(known, dict) else {}
 
     def __call__(self, path: Path) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from albert_cli.data.questions import Question, kind_of, read_choices, read_label, read_text
 from albert_cli.data.split_files import SPLIT_NAMES
 from albert_cli.errors import DataError
+from albert_cli.files.json_text import json_value_at
 from albert_cli.files.text import safe_line
 
 LEVELS = ("high", "middle")
@@ -224,7 +225,6 @@ def _archive_files(path: Path) -> Iterator[RaceFile]:
 
 def _json_values(text: str, place: str) -> Iterator[tuple[int, Any]]:
     """JSON values one after another, each with the line it begins in."""
-    decoder = json.JSONDecoder()
     at, line, counted = 0, 1, 0
     while True:
         at = _after_blanks(text, at)
@@ -232,13 +232,11 @@ def _json_values(text: str, place: str) -> Iterator[tuple[int, Any]]:
             return
         line, counted = line + text.count("\n", counted, at), at
         try:
-            value, at = decoder.raw_decode(text, at)
+            value, at = json_value_at(text, at)
         except json.JSONDecodeError as error:
             raise DataError(
                 f"not JSON: {error.msg}, column {error.colno} ({place}:{error.lineno})", hint=_HINT
             ) from error
-        except RecursionError as error:
-            raise DataError(f"JSON nested too deeply ({place}:{line})", hint=_HINT) from error
         yield line, value
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from albert_cli.data.raw_table import RawTable, empty_table_error
 from albert_cli.data.readers_delimited import strict_lines
 from albert_cli.errors import DataError
+from albert_cli.files.json_text import json_value_at, parse_json
 from albert_cli.files.limits import MAX_JSON_LINE_BYTES
 from albert_cli.files.text import safe_line
 
@@ -52,7 +53,6 @@ def read_json(path: Path) -> RawTable:
 
 def _values(path: Path, text: str) -> list[Row]:
     """Top-level JSON values one after another, each with the line it begins in."""
-    decoder = json.JSONDecoder()
     values: list[Row] = []
     place, line, counted = 0, 1, 0
     while place < len(text):
@@ -61,22 +61,18 @@ def _values(path: Path, text: str) -> list[Row]:
             continue
         line, counted = line + text.count("\n", counted, place), place
         try:
-            value, place = decoder.raw_decode(text, place)
+            value, place = json_value_at(text, place)
         except json.JSONDecodeError as error:
             raise _not_json(path, error.lineno, error) from error
-        except RecursionError as error:
-            raise DataError(f"JSON nested too deeply ({safe_line(str(path))}:{line})", hint="flatten it") from error
         values.append((line, value))
     return values
 
 
 def _parse(path: Path, number: int, line: str) -> Any:
     try:
-        return json.loads(line)
+        return parse_json(line)
     except json.JSONDecodeError as error:
         raise _not_json(path, number, error) from error
-    except RecursionError as error:
-        raise DataError(f"JSON nested too deeply ({safe_line(str(path))}:{number})", hint="flatten it") from error
 
 
 def _not_json(path: Path, number: int, error: json.JSONDecodeError) -> DataError:

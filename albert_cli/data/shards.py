@@ -10,7 +10,6 @@ Shapes: T tokens, S sentences, D documents.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from albert_cli.errors import DataError
+from albert_cli.files.json_text import parse_json
 
 FORMAT = 2
 FILES = ("ids.bin", "sentences.bin", "documents.bin")
@@ -121,7 +121,7 @@ class Shards:
 def _read_manifest(folder: Path) -> Manifest:
     """Manifest of a folder whose files have the sizes it names."""
     try:
-        fields = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        fields = parse_json((folder / "manifest.json").read_text(encoding="utf-8"))
         manifest = Manifest(**fields)
         whole = all((folder / name).stat().st_size == manifest.sizes[name] for name in FILES)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

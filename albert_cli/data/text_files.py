@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import html
-import json
 import re
 import zlib
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
 from albert_cli.errors import DataError
+from albert_cli.files.json_text import parse_json
 
 Documents = Literal["auto", "file", "blank_line"]
 
@@ -197,7 +197,7 @@ def _from_json_lines(path: Path, stream: BinaryIO, column: str, reading: Reading
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError as error:
             raise DataError(f"{path}:{number} is not JSON: {error}", hint="one JSON object per line") from None
         yield document_of_row(row, column, f"{path}:{number}", reading)
@@ -205,7 +205,7 @@ def _from_json_lines(path: Path, stream: BinaryIO, column: str, reading: Reading
 
 def _from_json_array(path: Path, stream: BinaryIO, column: str, reading: Reading) -> Iterator[Document]:
     try:
-        rows = json.loads(reading.decode(stream.read().removeprefix(b"\xef\xbb\xbf")))
+        rows = parse_json(reading.decode(stream.read().removeprefix(b"\xef\xbb\xbf")))
     except ValueError as error:
         raise DataError(f"{path} is not JSON: {error}", hint="a list of objects, or one JSON object per line") from None
     for number, row in enumerate(rows):

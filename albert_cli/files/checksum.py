@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from albert_cli.files.atomic import write_file
+from albert_cli.files.json_text import parse_json
 
 MANIFEST = "manifest.json"
 _VERSION = 1
@@ -44,7 +45,7 @@ def verify_manifest(folder: Path) -> str | None:
         None if all is as recorded, else what is wrong with the first file that is not.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
         recorded = {str(name): (int(entry["size"]), str(entry["sha256"])) for name, entry in manifest["files"].items()}
     except FileNotFoundError:
         return f"{MANIFEST} is missing"

@@ -7,7 +7,6 @@ The parts are found under the names that training files have them (`data.choice_
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from albert_cli.data.choice_tables import questions_of_table
 from albert_cli.data.raw_table import RawTable
 from albert_cli.errors import DataError, UsageError
+from albert_cli.files.json_text import parse_json
 from albert_cli.files.limits import MAX_LINE_BYTES
 from albert_cli.files.text import safe_line
 from albert_cli.inference.queries import Query, Refusal
@@ -75,8 +75,8 @@ def read_choice_document(data: bytes, *, column: str | None, place: str) -> list
     """
     columns = {} if column is None else parse_choice_columns(column)
     try:
-        document = json.loads(data.decode("utf-8-sig", "replace"))
-    except (ValueError, RecursionError) as error:
+        document = parse_json(data.decode("utf-8-sig", "replace"))
+    except ValueError as error:
         raise DataError(
             f"not JSON: {safe_line(str(error))} ({place})", hint="one object a line is --format jsonl"
         ) from error
@@ -120,8 +120,8 @@ class ChoiceLineReader:
         """Take a line."""
         if self._format == "jsonl" or (self._format == "infer" and line.lstrip().startswith("{")):
             try:
-                return query_from_record(json.loads(line), self._columns)
-            except (ValueError, RecursionError):
+                return query_from_record(parse_json(line), self._columns)
+            except ValueError:
                 return Refusal("not JSON")
         prompt, *choices = clean_text(line).split("\t")
         if len(choices) < 2:

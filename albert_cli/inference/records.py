@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from albert_cli.errors import DataError, UsageError
+from albert_cli.files.json_text import parse_json
 from albert_cli.files.limits import MAX_LINE_BYTES
 from albert_cli.files.text import safe_line
 from albert_cli.inference.queries import Query, Refusal
@@ -174,8 +174,8 @@ class LineReader:
         """Take a line."""
         if self._format == "jsonl":
             try:
-                return query_from_object(json.loads(line), self._columns)
-            except (ValueError, RecursionError):
+                return query_from_object(parse_json(line), self._columns)
+            except ValueError:
                 return Refusal("not JSON")
         if self._format == "infer" and line.lstrip().startswith("{"):
             value = _json_object(line)
@@ -270,8 +270,8 @@ def read_json_document(
     arguments = ARGUMENTS[task] if arguments is None else arguments
     columns = _in_order(parse_columns(column, arguments) if column else None, arguments)
     try:
-        document = json.loads(data.decode("utf-8-sig", "replace"))
-    except (ValueError, RecursionError) as error:
+        document = parse_json(data.decode("utf-8-sig", "replace"))
+    except ValueError as error:
         raise DataError(
             f"not JSON: {safe_line(str(error))} ({place})", hint="one object a line is --format jsonl"
         ) from error
@@ -288,7 +288,7 @@ def _in_order(columns: Mapping[str, str] | None, arguments: Sequence[str]) -> di
 
 def _json_object(line: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
+        value = parse_json(line)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from albert_cli.errors import ModelError
+from albert_cli.files.json_text import parse_json
 
 SAFETENSORS = "model.safetensors"
 BIN = "pytorch_model.bin"
@@ -48,7 +48,7 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
 
 def _shards(index: Path) -> list[Path]:
     try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = sorted(set(parse_json(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{index} cannot be read: {error!r}", hint="fetch the model again") from None
     for name in names:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 from albert_cli.errors import DataError
 from albert_cli.files.atomic import write_file
-from albert_cli.files.text import json_line
+from albert_cli.files.json_text import parse_json
+from albert_cli.files.text import json_line, safe_line
 
 
 class MetricsLog:
@@ -79,11 +79,18 @@ class MetricsLog:
             if not line.strip():
                 continue
             try:
-                event = json.loads(line)
-            except ValueError as error:
+                event = parse_json(line)
+            except ValueError:
                 if number == len(lines):
                     return
+                event = None
+            if not _is_event(event):
                 raise DataError(
-                    f"not a JSON object ({self.path}:{number})", hint="restore the line or delete it"
-                ) from error
+                    f"not an event of a run ({safe_line(str(self.path))}:{number})",
+                    hint='restore the line or delete it; it is like {"step": 1, "split": "train", ...}',
+                )
             yield event
+
+
+def _is_event(value: Any) -> bool:
+    return isinstance(value, dict) and type(value.get("step")) is int and isinstance(value.get("split"), str)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from albert_cli.errors import CheckpointError, UsageError
 from albert_cli.files.atomic import PARTIAL, write_file
+from albert_cli.files.json_text import parse_json
 from albert_cli.files.lock import LOCK_FILE, lock_directory
 from albert_cli.files.text import json_line, safe_line
 from albert_cli.report.console import is_main_process
@@ -179,7 +180,7 @@ class RunDir:
         """
         path = self.path / "status.json"
         try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
+            facts = parse_json(path.read_text(encoding="utf-8"))
             return Status(facts["state"], facts.get("reason"), facts.get("step"), float(facts.get("updated", 0.0)))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
@@ -205,8 +206,8 @@ class RunDir:
 
     def _read_facts(self, name: str) -> dict[str, Any]:
         try:
-            facts = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
+            facts = parse_json((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return {}
         return facts if isinstance(facts, dict) else {}
 

@@ -38,6 +38,7 @@ from albert_cli.files.atomic import new_directory
 from albert_cli.files.hub import resolve_model
 from albert_cli.files.text import safe_line
 from albert_cli.models.config import CONFIG_FILE
+from albert_cli.models.heads import MODEL_CLASSES
 from albert_cli.recipe.requests import ConvertRequest
 from albert_cli.report.console import Talk, result_json, result_text
 from albert_cli.report.tables import Table
@@ -81,6 +82,7 @@ def convert(request: ConvertRequest) -> Report:
     """Do the work of `run`."""
     target = Path(request.target)
     _check_target(target, overwrite=request.overwrite)
+    _check_head(request.head)
     job = _read(request)
     if request.to == "onnx":
         return _to_onnx(job, target)
@@ -181,6 +183,14 @@ def _check_target(target: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{safe_line(str(target))} exists", hint="choose another directory, or add --overwrite")
     if target.exists() and not target.is_dir():
         raise UsageError(f"{safe_line(str(target))} is a file", hint="choose another directory")
+    above = next((folder for folder in target.absolute().parents if folder.exists()), None)
+    if above is not None and not above.is_dir():
+        raise UsageError(f"{safe_line(str(above))} is a file, no directory", hint="choose another directory")
+
+
+def _check_head(head: str | None) -> None:
+    if head is not None and head not in MODEL_CLASSES:
+        raise UsageError(f"no model class {safe_line(head)!r}", hint=f"--head is one of {', '.join(MODEL_CLASSES)}")
 
 
 def _send_tokenizer(job: _Job, folder: Path) -> TokenizerReport | None:

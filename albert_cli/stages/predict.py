@@ -150,6 +150,7 @@ class _Predictor:
 
     def __init__(self, recipe: FinetuneRecipe, folder: Path, task: Task, computing: Computing, talk: Talk) -> None:
         self.recipe, self.folder, self.accelerator = recipe, folder, computing.accelerator
+        self._talk = talk
         self.model: Any
         if computing.is_onnx:
             self.model, said = OnnxModel(folder, task.model_class.__name__).eval(), "products: onnxruntime"
@@ -188,11 +189,16 @@ class _Predictor:
             raise DataError(f"cannot write {out}: {error.strerror or error}", hint="choose another --out") from error
 
     def _write_lines(self, write: Callable[[str], object], flush: Callable[[], object]) -> int:
-        failed = False
+        asked = failed = 0
         for group in Lines(self._opened, self.answer, takes_text=is_text_task(self.recipe)).answered():
-            failed |= any("error" in record for record in group)
+            asked += len(group)
+            failed += sum("error" in record for record in group)
             write("".join(json_line(record) + "\n" for record in group))
             flush()
+        if failed:
+            self._talk.error(
+                DataError(f"{failed:,} of {asked:,} inputs have no answer", hint='their "error" in the output says why')
+            )
         return 3 if failed else 0
 
     def _opened(self, records: list[dict[str, Any]]) -> Task:

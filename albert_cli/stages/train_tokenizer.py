@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ def execute(loaded: LoadedRecipe, options: RunOptions, talk: Talk) -> dict[str, 
         return {"command": "train-tokenizer", "dry_run": True, "documents": documents}
     # The directory is made free here and filled as a whole at the end.
     out = RunDir.create(Path(recipe.out) if recipe.out else None, loaded.name).path
-    report = _train(recipe, corpus, out, talk)
+    with _gone_if_empty(out):
+        report = _train(recipe, corpus, out, talk)
     write_file(out / "recipe.yaml", dump_resolved(loaded))
     talk.say(
         f"tokenizer: {report.pieces:,} pieces from {report.lines:,} lines, {report.characters:,} characters; "
@@ -90,6 +92,17 @@ def lines_of(corpus: Corpus) -> Iterator[str]:
         for line in document.text.split("\n"):
             if line.strip():
                 yield line
+
+
+@contextmanager
+def _gone_if_empty(out: Path) -> Iterator[None]:
+    """Take the directory away again if what fills it fails before anything is in it."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            out.rmdir()
+        raise
 
 
 def _check_out(out: str | None) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from albert_cli.errors import DataError
+from albert_cli.files.json_text import parse_json
 from albert_cli.files.text import json_line, safe_line
 
 ENDING = ".partial"
@@ -136,7 +137,7 @@ def _begun(unfinished: Unfinished, file: BinaryIO, made_with: Mapping[str, str])
 
 def _object(line: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(line)
+        value = parse_json(line)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None

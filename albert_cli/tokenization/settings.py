@@ -194,6 +194,9 @@ def read_settings(
 
 
 def _known_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    for key, default in DEFAULTS.items():
+        if isinstance(default, bool) and not isinstance(config.get(key, default), bool | int | None):
+            raise ValueError(f"{key} is {config[key]!r}, not true or false")
     return {key: config[key] for key in DEFAULTS if key != "algorithm" and config.get(key) is not None}
 
 

@@ -5,7 +5,6 @@ Official GLUE tasks also have their leaderboard's own files (`data.tasks.glue.wr
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from albert_cli.data.split_files import table_format
 from albert_cli.data.tasks.spec import TaskSpec
 from albert_cli.errors import DataError
 from albert_cli.files.atomic import write_file
+from albert_cli.files.json_text import parse_json
 from albert_cli.files.text import json_line, safe_line
 
 
@@ -209,7 +209,7 @@ def _classes(text: str) -> list[str]:
     """Classes of a cell: a JSON list, or names with commas."""
     if text.startswith("["):
         with suppress(ValueError):
-            return [str(part) for part in json.loads(text)]
+            return [str(part) for part in parse_json(text)]
     return [part for part in text.split(",") if part]
 
 
