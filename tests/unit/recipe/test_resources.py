@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import re
 import shlex
-from pathlib import Path
 from typing import Any
 
-import pytest
 import typer
 
 from albert_cli.cli.app import build_app
@@ -29,13 +26,3 @@ def test_there_are_31_and_every_command_names_its_recipe() -> None:
         settings = [word for before, word in itertools.pairwise(words) if before == "--set"]
         assert load_recipe(one.recipe, overrides=settings, inputs_may_be_open=True).recipe.stage == words[1]
         assert one.command in resources_page()
-
-
-@pytest.mark.shared
-def test_they_are_those_of_the_pages(shared_dir: Path) -> None:
-    linked = set()
-    for page in (shared_dir / "spec" / "documentation").glob("*.md"):
-        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
-            if re.search(r"github\S+/examples/|/course/|\.\./tasks/", link):
-                linked.add(link.rpartition("/tasks/")[2] if "/tasks/" in link else link)
-    assert linked == {one.link.rpartition("/tasks/")[2] if "/tasks/" in one.link else one.link for one in RESOURCES}

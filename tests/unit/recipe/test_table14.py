@@ -7,7 +7,6 @@ the original code.
 from __future__ import annotations
 
 import csv
-import re
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from albert_cli.recipe.schema import FinetuneRecipe
 from albert_cli.recipe.shipped import shipped_names
 
 TABLE = Path(__file__).parents[2] / "data" / "table14.tsv"
-SPEC_NAMES = {"SQuAD1.1": "squad", "SQuAD2.0": "squad2", "SST-2": "sst2", "STS-B": "stsb"}
 
 
 def table() -> dict[tuple[str, str], dict[str, float]]:
@@ -65,21 +63,3 @@ def test_the_small_tasks_may_start_from_mnli(task: str) -> None:
     assert recipe.init.from_ == "runs/glue-mnli"
     plain = load_recipe(f"glue/{task}").recipe
     assert recipe.model_copy(update={"init": plain.init, "description": plain.description}) == plain
-
-
-@pytest.mark.shared
-def test_the_table_is_typed_as_the_notes_on_the_paper_have_it(shared_dir: Path) -> None:
-    text = (shared_dir / "spec" / "albert_original.md").read_text(encoding="utf-8")
-    lines = text[text.index("Hyper-parameters (P Table 14") :].split("\n\n")[1].splitlines()[2:]
-    found: dict[tuple[str, str], list[float]] = {}
-    for line in lines:
-        name, *cells = (cell.strip().replace("*", "") for cell in line.strip("| ").split("|"))
-        task = SPEC_NAMES.get(name, name.lower())
-        exceptions = [re.search(r"v2: ([\d.e-]+)", cell) for cell in cells[:7]]
-        plain = [float(re.match(r"[\d.e-]+", cell)[0]) for cell in cells[:7]]
-        if not any(exceptions):
-            found[task, "all"] = plain
-            continue
-        found[task, "v1"] = plain
-        found[task, "v2"] = [float(one[1]) if one else number for one, number in zip(exceptions, plain, strict=True)]
-    assert found == {key: list(row.values()) for key, row in table().items()}
