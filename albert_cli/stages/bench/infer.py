@@ -72,7 +72,7 @@ def run(options: BenchInferOptions) -> int:
         made = _set_up(options, talk)
         names = [*options.sides, *options.versus]
         tokens = sum(batch.num_tokens for batch in made.batches)
-        talk.say(f"{made.work.name}, {tokens} tokens in {len(made.batches)} batches; {names}")
+        talk.say(f"{made.work.name}, {tokens} tokens in {len(made.batches)} batches; {', '.join(names)}")
         if ONNXRUNTIME in names:
             _export(made, Path(folder))
         result = facts(
