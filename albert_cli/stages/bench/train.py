@@ -68,7 +68,8 @@ def run(options: BenchTrainOptions) -> int:
         set_threads(options.threads)
         made = _prepare(options)
         names = _sides(options)
-        talk.say(f"{made.work.name}, {made.batch.num_tokens} tokens in {len(made.batch.lengths)} sequences; {', '.join(names)}")
+        size = f"{made.batch.num_tokens} tokens in {len(made.batch.lengths)} sequences"
+        talk.say(f"{made.work.name}, {size}; {', '.join(names)}")
         result = facts(
             "bench train", seed=options.seed, rounds=options.rounds, warmup=options.warmup, device=_device(made)
         )
