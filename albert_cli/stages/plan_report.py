@@ -44,6 +44,11 @@ def say_plan(
         f"{train.optimizer} at {rate} after {train.warmup_steps:,} steps of warm-up, "
         f"{train.schedule} decay"
     )
+    if 0 < plan.max_steps <= train.warmup_steps:
+        talk.say(
+            f"note: every step is one of warm-up, the rate never comes to {plan.learning_rate:.3g}; "
+            f"--set train.warmup_steps={plan.max_steps // 10}"
+        )
     is_fragile = isinstance(train, FinetuneTrain) and assembled.start and config.hidden_size >= _FRAGILE_FROM
     if is_fragile and plan.learning_rate > _SAFE_RATE:
         talk.say(

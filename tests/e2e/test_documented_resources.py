@@ -74,7 +74,12 @@ def test_an_own_file_of_strange_names_in_one_line(pretrained: Path, tmp_path: Pa
     with file.open("w", newline="") as stream:
         rows = [(f"{text} {place}", "good" if praises else "bad") for place, (text, praises) in enumerate(films(30, 5))]
         csv.writer(stream).writerows([("opinion", "verdict"), *rows])
-    wanted = [f"data.path={file}", f"model={pretrained}", "data.max_length=32", *SMALL]
+    wanted = [f"data.path={file}", f"model={pretrained}", "data.max_length=32"]
+    planned = done("finetune", "own/text-classification", *sets(wanted), "--dry-run", "--device", "cpu")
+    assert (
+        "note: every step is one of warm-up, the rate never comes to 2e-05; --set train.warmup_steps=0" in planned.err
+    )
+    wanted += SMALL
     outcome = done("finetune", "own/text-classification", *sets(wanted), "--out", tmp_path / "run")
     for said in (
         "columns guessed from their values: label=verdict, text=opinion",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,15 @@ def sections() -> dict[str, list[list[str]]]:
     return found
 
 
+@cache
+def root() -> Any:
+    return typer.main.get_command(build_app())
+
+
+@cache
 def load(command: str) -> PretrainRecipe | FinetuneRecipe:
     words = shlex.split(command)
-    root: Any = typer.main.get_command(build_app())
-    root.commands[words[1]].make_context(words[1], list(words[2:]))
+    root().commands[words[1]].make_context(words[1], list(words[2:]))
     settings = [word for before, word in pairwise(words) if before == "--set"]
     recipe = load_recipe(words[2], stage=words[1], overrides=settings, inputs_may_be_open=True).recipe
     assert isinstance(recipe, PretrainRecipe | FinetuneRecipe)
