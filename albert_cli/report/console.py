@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -46,6 +47,7 @@ class Talk:
         self._log: TextIO | None = None
         self._warned: set[str] = set()
         self._console: rich.console.Console | None = None
+        self._lock = threading.RLock()  # a progress speaks from a thread of its own
 
     def __enter__(self) -> Talk:
         return self
@@ -121,16 +123,17 @@ class Talk:
 
     def _emit(self, text: str, *, style: str | None = None, shown: bool = True) -> None:
         text = safe_text(text)
-        if self._log is not None:
-            self._write_log(text)
-        if not shown:
-            return
-        if self.is_terminal:
-            from rich.text import Text
+        with self._lock:
+            if self._log is not None:
+                self._write_log(text)
+            if not shown:
+                return
+            if self.is_terminal:
+                from rich.text import Text
 
-            self.console().print(Text(text, style=style or ""))
-        else:
-            self._write(text)
+                self.console().print(Text(text, style=style or ""))
+            else:
+                self._write(text)
 
     def _write(self, text: str) -> None:
         encoding = self.stream.encoding or "utf-8"

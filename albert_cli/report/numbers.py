@@ -52,6 +52,6 @@ def value(name: str, number: float) -> str:
         return f"{number:.2e}"
     if isinstance(number, int) and not isinstance(number, bool):
         return count(number)
-    if "accuracy" in name or name.endswith(("_rate", "_fraction")):
+    if "accuracy" in name or name.endswith(("_rate", "_fraction", "_share")):
         return f"{score(number)} %"
     return loss(number)

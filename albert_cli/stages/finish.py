@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from albert_cli.files.atomic import new_directory
 from albert_cli.files.limits import require_free_space
+from albert_cli.recipe.schema import FinetuneRecipe, Recipe
 from albert_cli.report.card import CardFacts, Score, model_card
+from albert_cli.report.run_dir import RunDir
 from albert_cli.stages.assemble import Assembled
 from albert_cli.stages.session import Session
 from albert_cli.stages.training_run import Trained, Work
@@ -53,8 +56,25 @@ def finish_run(
     }
     on_main_process(session.accelerator, lambda: _write(session, work, assembled, trained, scores, data))
     session.run.write_result({**summary, **(explained or {})})
-    session.talk.say(f"model: {session.run.model_path}")
+    for line in where_everything_is(session.run, recipe=session.loaded.recipe):
+        session.talk.say(line)
     return summary
+
+
+def where_everything_is(run: RunDir, *, recipe: Recipe) -> list[str]:
+    """The last lines of a run: its model, its report, its predictions, and what to type next."""
+    shown = shlex.quote(str(run.path))
+    lines = [f"model: {run.model_path}", f"report: {run.report_path}"]
+    predictions = run.path / "predictions"
+    if predictions.is_dir() and any(predictions.iterdir()):
+        lines.append(f"predictions: {predictions}")
+    if isinstance(recipe, FinetuneRecipe):
+        return [*lines, f"next: albert predict {shown} FILE, albert runs show {shown}, or albert serve --model {shown}"]
+    mask = "The text says [MASK]."
+    return [
+        *lines,
+        f'next: albert run --task fill-mask --model {shown} "{mask}", or albert finetune RECIPE --set model={shown}',
+    ]
 
 
 def _write(

@@ -166,6 +166,7 @@ class Follower:
         log_every: updates between lines.
         early_stop: evaluations without a better score after which to end; None never does.
         give_up_from: updates from which on to end when every evaluation found the model collapsed; None never does.
+        limit_share: share of the machine's limit that so many tokens a second are; None where nobody knows.
     """
 
     session: Session
@@ -177,6 +178,7 @@ class Follower:
     log_every: int
     early_stop: int | None
     give_up_from: int | None = None
+    limit_share: Callable[[float], float] | None = None
     saved_at: int = -1
     saved_best: bool = False
     window: Window = field(default_factory=Window)
@@ -208,7 +210,7 @@ class Follower:
             if isinstance(event, StepReport):
                 self._step(event, progress)
             elif isinstance(event, EvalReport):
-                self._evaluated(event)
+                self._evaluated(event, progress)
                 if self.early_stop is not None and self.course.misses >= self.early_stop:
                     self._save()
                     self.session.talk.say(
@@ -255,10 +257,13 @@ class Follower:
         self.session.run.append_metrics({"step": report.step, "split": "train", **line})
         self.session.trackers.log({f"train/{name}": value for name, value in line.items()}, step=report.step)
         shown = ("loss", "mlm_loss_masked", "sop_accuracy", "accuracy", "learning_rate", "tokens_per_second")
-        progress.update(report.step, {name: line[name] for name in shown if name in line})
+        fields = {name: line[name] for name in shown if name in line}
+        if self.limit_share is not None:
+            fields["limit_share"] = self.limit_share(line["tokens_per_second"])
+        progress.update(report.step, fields)
         self.window.restart()
 
-    def _evaluated(self, report: EvalReport) -> None:
+    def _evaluated(self, report: EvalReport, progress: Progress) -> None:
         self._spent(evaluating=report.seconds)
         measured = self.measure(report.result)
         course = self.course
@@ -276,7 +281,15 @@ class Follower:
             self._save(best=True)
         else:
             course.misses += 1
+        self._show_evaluation(measured, progress)
         self.window.restart()
+
+    def _show_evaluation(self, measured: Measured, progress: Progress) -> None:
+        course = self.course
+        split, values = next(iter(measured.lines.items()), ("", {}))
+        last = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+        best = "" if course.best_score is None else f"{course.best_score:.4f} (step {course.best_step:,})"
+        progress.evaluated(f"step {course.step:,}  {split}  {last}", best)
 
     def _rolled_back(self, event: RolledBack) -> None:
         first, last = event.skipped

@@ -20,6 +20,7 @@ from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe
 from albert_cli.recipe.training import PretrainTrain
 from albert_cli.report.progress import Progress
 from albert_cli.stages.follow import Course, Follower, Measured, Window, course_from
+from albert_cli.stages.limit_share import limit_share
 from albert_cli.stages.machine import settle, settled, take_up
 from albert_cli.stages.optimisation import TrainPlan, build_optimizer, build_schedule
 from albert_cli.stages.resuming import Identity, division, refuse, resumed_anyway, versions
@@ -138,6 +139,8 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
         early_stop=recipe.train.early_stop,
         give_up_from=plan.max_steps // 2 if work.gives_up else None,
     )
+    if accelerator.is_main_process:
+        follower.limit_share = limit_share(work.model.config, accelerator, recipe.runtime.precision)
     began = time.monotonic()
     if _goes_on(course, plan, recipe.train.early_stop):
         with Progress(session.talk, total=plan.max_steps, start=course.step) as progress:
@@ -153,7 +156,7 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
                     start_step=course.step,
                     clip=recipe.train.clip,
                     seed=recipe.seed,
-                    evaluate=work.evaluate,
+                    evaluate=_shown_evaluation(work, progress),
                     eval_every=plan.eval_every if work.evaluate is not None else None,
                     save_every=plan.save_every,
                     evaluate_first=course.evaluation_due,
@@ -168,6 +171,19 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
     chosen = "last" if work.evaluate is None else "best"
     load_on_all(accelerator, session.run.checkpoints_path / chosen, model=work.model)
     return Trained(course, time.monotonic() - began, guard)
+
+
+def _shown_evaluation(work: Work, progress: Progress) -> Callable[[int], Any] | None:
+    """The evaluation, during which the progress says so."""
+    measure = work.evaluate
+    if measure is None:
+        return None
+
+    def evaluate(step: int) -> Any:
+        with progress.doing("evaluating"):
+            return measure(step)
+
+    return evaluate
 
 
 def _seconds_left(session: Session, max_hours: float | None) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 
 from albert_cli.report.console import Talk
-from albert_cli.report.progress import Progress
+from albert_cli.report.progress import Progress, fields_text
 
 
 class Clock:
@@ -84,3 +85,35 @@ def test_the_bar_is_taken_down_when_the_work_fails(terminal):
     with pytest.raises(KeyError):
         work()
     assert "\x1b[?25h" in terminal.getvalue(), "the cursor is shown again"
+
+
+def test_a_step_that_takes_long_leaves_no_minute_without_a_line(clock):
+    """Nobody calls during an evaluation: a thread looks at the clock."""
+    out = io.StringIO()
+    with Progress(Talk(stream=out), total=100, clock=clock, heartbeat=0.005) as progress:
+        progress.update(40, {"loss": 2.0})
+        with progress.doing("evaluating"):
+            for _ in range(2):
+                clock.now += 61
+                lines, patience = out.getvalue().count("\n"), time.monotonic() + 20
+                while out.getvalue().count("\n") == lines and time.monotonic() < patience:
+                    time.sleep(0.005)
+    first, *others = out.getvalue().splitlines()
+    assert first.startswith("step 40/100  loss 2.000")
+    assert [line.split("  ")[:3] for line in others] == [["step 40/100", "evaluating", "loss 2.000"]] * 2
+
+
+def test_what_was_best_stands_in_the_lines_and_under_the_bar(clock, terminal):
+    out = io.StringIO()
+    for stream in (out, terminal):
+        with Progress(Talk(stream=stream), total=10, clock=clock) as progress:
+            progress.evaluated("step 4  dev  accuracy 0.5", "0.7000 (step 2)")
+            progress.update(5, {"loss": 1.0})
+            clock.now += 1
+    assert "best 0.7000 (step 2)" in out.getvalue()
+    for words in ("last evaluation: step 4", "best so far: 0.7000 (step 2)", "loss 1.000"):
+        assert words in terminal.getvalue()
+
+
+def test_the_limit_is_named():
+    assert fields_text({"limit_share": 0.625}) == "62.5 % of the limit"

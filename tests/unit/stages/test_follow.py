@@ -204,3 +204,11 @@ def test_the_log_says_what_time_went_into_besides_computing(tmp_path: Path, caps
     assert second["evaluating_share"] == pytest.approx(6 / 15)
     said = " ".join(capsys.readouterr().err.split())
     assert "time: 60.0% computing, 12.0% waiting for data, 24.0% evaluating, 4.0% saving" in said
+
+
+def test_people_see_the_share_of_the_limit_the_last_evaluation_and_the_best(tmp_path: Path) -> None:
+    run = Run(tmp_path, limit_share=lambda tokens_per_second: 0.25)
+    run.follow(step(1), EvalReport(1, 0.5), step(2), EvalReport(2, 0.25), step(3), step(4))
+    assert "25.0 % of the limit" in run.progress.line()
+    assert "best 0.5000 (step 1)" in run.progress.line()
+    assert "limit_share" not in (tmp_path / "metrics.jsonl").read_text()
