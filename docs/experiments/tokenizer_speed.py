@@ -17,9 +17,9 @@ from pathlib import Path
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one thread for everybody; read when the library is loaded
 
-from sentencepiece import SentencePieceProcessor  # noqa: E402
+from sentencepiece import SentencePieceProcessor
 
-from albert_cli import AlbertTokenizer  # noqa: E402
+from albert_cli import AlbertTokenizer
 
 LINE = 1000  # characters of a line at most, so that no way sees a book as one text
 
