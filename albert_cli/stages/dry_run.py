@@ -115,13 +115,13 @@ def dry_run(run: DryRun, talk: Talk) -> dict[str, Any]:
     before = resident_bytes()
     seen = look(work)
     room, place = _room(run.accelerator.device)
-    if room is not None and (needed := footprint(run, seen, before).total - _held(run, before)) > room:
+    if room is not None and (needed := _wanted(run, footprint(run, seen, before), before)) > room:
         talk.warn(f"{numbers.mebibytes(needed)} for weights and optimiser alone, {place} has {numbers.mebibytes(room)}")
         tried = seen
     else:
         tried = rehearse(work, seen)
     memory = footprint(run, tried, before)
-    _say_memory(talk, memory, tried, room, place, held=_held(run, before))
+    _say_memory(run, talk, memory, tried, None if room is None else _wanted(run, memory, before) - room, place)
     seconds = _seconds(run, tried)
     _say_time(talk, tried, seconds)
     _refuse_full_disk(disk)
@@ -190,9 +190,11 @@ def _trainable(model: torch.nn.Module) -> int:
     return sum(part.numel() for part in model.parameters() if part.requires_grad)
 
 
-def _held(run: DryRun, before: int) -> int:
-    """Of an estimate, what this very process holds already."""
-    return 0 if run.accelerator.device.type == "cuda" else before
+def _wanted(run: DryRun, memory: Footprint, before: int) -> int:
+    """Bytes that are still to be taken: by all processes of a machine, or by that of one GPU."""
+    if run.accelerator.device.type == "cuda":
+        return memory.total
+    return memory.total * run.recipe.runtime.nproc - before
 
 
 def _room(device: torch.device) -> tuple[int | None, str]:
@@ -235,15 +237,16 @@ def _seconds(run: DryRun, tried: Rehearsal) -> float | None:
     return tried.update_seconds * run.plan.max_steps + (evaluations * run.evaluated_tokens * per_token * _FORWARD_SHARE)
 
 
-def _say_memory(talk: Talk, memory: Footprint, tried: Rehearsal, room: int | None, place: str, *, held: int) -> None:
+def _say_memory(run: DryRun, talk: Talk, memory: Footprint, tried: Rehearsal, lacking: int | None, place: str) -> None:
     parts = "  ".join(f"{name} {numbers.mebibytes(size)}" for name, size in asdict(memory).items() if size)
+    each = " for each process" if run.recipe.runtime.nproc > 1 else ""
     measured = "" if tried.peak is None else f"; measured at the peak of one step {numbers.mebibytes(tried.peak)}"
-    talk.say(f"memory: about {numbers.mebibytes(memory.total)} ({parts}){measured}")
+    talk.say(f"memory: about {numbers.mebibytes(memory.total)}{each} ({parts}){measured}")
     if tried.fits is not None:
         talk.warn(f"the micro-batch does not fit into the GPU; {tried.fits} examples do, and training will take those")
-    elif room is not None and memory.total - held > room:
+    elif lacking is not None and lacking > 0:
         talk.warn(
-            f"that is more than {place} has left ({numbers.mebibytes(held + room)}): lower train.batch_size and raise "
+            f"{place} has {numbers.mebibytes(lacking)} too little for that: lower train.batch_size and raise "
             "train.accumulate as much, or set runtime.recompute=true"
         )
 

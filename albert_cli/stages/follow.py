@@ -192,6 +192,7 @@ class Follower:
             Interrupted: someone asked to stop; the state is saved.
         """
         self.since_line, self.since_start = Spent(), Spent()
+        progress.evaluated("", self._best())  # of a run that is continued
         self._take(events, progress)
         shares = self.since_start.shares()
         self.session.talk.say(
@@ -288,8 +289,11 @@ class Follower:
         course = self.course
         split, values = next(iter(measured.lines.items()), ("", {}))
         last = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
-        best = "" if course.best_score is None else f"{course.best_score:.4f} (step {course.best_step:,})"
-        progress.evaluated(f"step {course.step:,}  {split}  {last}", best)
+        progress.evaluated(f"step {course.step:,}  {split}  {last}", self._best())
+
+    def _best(self) -> str:
+        course = self.course
+        return "" if course.best_score is None else f"{course.best_score:.4f} (step {course.best_step:,})"
 
     def _rolled_back(self, event: RolledBack) -> None:
         first, last = event.skipped

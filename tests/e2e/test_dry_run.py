@@ -61,6 +61,16 @@ def test_a_batch_that_does_not_fit_is_warned_of(home: Path, tmp_path: Path, monk
     assert "lower train.batch_size" in outcome.err
 
 
+def test_several_processes_need_as_many_times_the_memory(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = home / "finetune.yaml"
+    total = done("finetune", recipe, "--dry-run", "--json").result["memory"]["total"]
+    monkeypatch.setattr(dry_run, "available_bytes", lambda: total)
+    assert "too little" not in done("finetune", recipe, "--dry-run").err
+    outcome = done("finetune", recipe, "--dry-run", "--nproc", "4", "--set", "train.batch_size=2")
+    assert "for each process" in outcome.err
+    assert "for weights and optimiser alone" in outcome.err or "too little" in outcome.err
+
+
 def test_a_large_batch_is_tried_in_part_where_it_would_take_long(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rehearsal, "_SMALL_TOKENS", 60)
     monkeypatch.setattr(rehearsal, "_LONGEST_SECONDS", 0.0)

@@ -212,3 +212,9 @@ def test_people_see_the_share_of_the_limit_the_last_evaluation_and_the_best(tmp_
     assert "25.0 % of the limit" in run.progress.line()
     assert "best 0.5000 (step 1)" in run.progress.line()
     assert "limit_share" not in (tmp_path / "metrics.jsonl").read_text()
+
+
+def test_a_run_that_is_continued_shows_what_was_best_before(tmp_path: Path) -> None:
+    run = Run(tmp_path, Course(step=8, best_score=0.75, best_step=4))
+    run.follow(step(9))
+    assert "best 0.7500 (step 4)" in run.progress.line()
