@@ -10,7 +10,7 @@ from albert_cli.files.atomic import write_file
 from albert_cli.files.text import safe_line, safe_text
 from albert_cli.report import numbers
 from albert_cli.report.curves import pictures_from_events
-from albert_cli.report.html_result import result_sections
+from albert_cli.report.html_result import explained_sections, score_section
 from albert_cli.report.run_dir import RunDir
 from albert_cli.report.svg import draw_picture
 
@@ -21,7 +21,10 @@ svg { width: 100%; } svg text { font-size: 11px; fill: currentColor; }
 .grid { stroke: currentColor; opacity: 0.15; }
 .legend { list-style: none; padding: 0; font-size: 13px; }
 .legend span { display: inline-block; width: 1.2em; height: 0.4em; margin-right: 0.5em; vertical-align: middle; }
-table { border-collapse: collapse; } td, th { padding: 0.15rem 0.9rem 0.15rem 0; text-align: left; }
+h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
+table { border-collapse: collapse; }
+td, th { padding: 0.25rem 0.9rem 0.25rem 0; text-align: left; vertical-align: top; }
+tr + tr { border-top: 1px solid color-mix(in srgb, currentColor 12%, transparent); }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 td.cell { background: color-mix(in srgb, #0072b2 calc(var(--share) * 70%), transparent); padding: 0.15rem 0.6rem; }
 pre { overflow-x: auto; font-size: 13px; }
@@ -29,7 +32,7 @@ pre { overflow-x: auto; font-size: 13px; }
 
 
 def write_html_report(run: RunDir) -> bool:
-    """Write ``report.html`` of a run: its state, last measured values, scores, mistakes, curves, recipe, environment.
+    """Write ``report.html`` of a run: state, scores, curves, mistakes, last values, recipe and environment.
 
     Returns:
         Whether it was written; a process that must not write leaves it.
@@ -48,11 +51,12 @@ def html_report(run: RunDir) -> str:
     body = [
         f"<h1>{name}</h1>",
         f"<p>{_state_text(run)}</p>",
-        *result_sections(run.result()),
-        "<h2>Last values</h2>",
-        _last_values(events) or "<p>Nothing was measured.</p>",
+        *score_section(run.result()),
         *(["<h2>Curves</h2>"] if curves else []),
         *curves,
+        *explained_sections(run.result()),
+        "<h2>Last values</h2>",
+        _last_values(events) or "<p>Nothing was measured.</p>",
         *_source("Recipe", run.recipe_path.read_text(encoding="utf-8") if run.recipe_path.is_file() else ""),
         *_source("Environment", json.dumps(run.environment(), indent=2) if run.environment() else ""),
     ]

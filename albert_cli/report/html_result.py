@@ -13,12 +13,16 @@ from albert_cli.report import numbers
 _TEXT_LENGTH = 300
 
 
-def result_sections(result: Mapping[str, Any]) -> list[str]:
-    """HTML of what ``result.json`` holds; sections of what it does not hold are absent."""
+def score_section(result: Mapping[str, Any]) -> list[str]:
+    """HTML of the scores in ``result.json``; empty where it holds none."""
+    return _section("Scores", _scores(result))
+
+
+def explained_sections(result: Mapping[str, Any]) -> list[str]:
+    """HTML of where the answers are right and where wrong; sections of what was not recorded are absent."""
     explained = result.get("explained", {})
     split = str(explained.get("split", ""))
     return [
-        *_section("Scores", _scores(result)),
         *_section(f"Classes ({split})", _matrix(explained.get("confusion_matrix"))),
         *_section(f"Most frequent confusions ({split})", _confusions(explained.get("confusions"))),
         *_section(f"Confidence ({split})", _calibration(explained.get("calibration"))),
