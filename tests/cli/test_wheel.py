@@ -38,6 +38,7 @@ def test_the_wheel_holds_recipes_and_types(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     assert "albert_cli/py.typed" in held
     assert "albert_cli/stages/serve/page.html" in held
+    assert "albert_cli/shipped_recipes/recipe.schema.json" in held
     assert {f"albert_cli/shipped_recipes/{name}.yaml" for name in shipped_names()} <= held
     assert every_file_of(ROOT / "albert_cli") <= {name.removeprefix("albert_cli/") for name in held}
     assert not any(name.startswith(("tests/", "recipes/")) for name in held)

@@ -20,7 +20,8 @@ def table(**columns):
 
 
 def resolve(source, spec=OWN, *, needs_label=True, **chosen):
-    return resolve_columns(source, spec.columns, chosen=chosen, needs_label=needs_label, guess=None if spec.is_official else spec.kind)
+    kind = None if spec.is_official else spec.kind
+    return resolve_columns(source, spec.columns, chosen=chosen, needs_label=needs_label, guess=kind)
 
 
 @pytest.mark.parametrize(
