@@ -192,6 +192,9 @@ def _check_resume(loaded: LoadedRecipe, resume: bool) -> bool:
 
 
 def _must_launch(loaded: LoadedRecipe, dry_run: bool) -> bool:
+    from albert_cli.training.launch import end_with_launcher
+
+    end_with_launcher()  # before torch is imported, which takes seconds
     asked = loaded.origins["runtime.nproc"] != "default"
     return needs_launch(loaded.processes, asked=asked) and not dry_run
 

@@ -26,6 +26,8 @@ from albert_cli.errors import UsageError
 
 # Set in the processes we start: how many there should be.
 MARKER = "ALBERT_NPROC"
+# And by which process.
+_STARTED_BY = "ALBERT_LAUNCHER"
 
 _POLL_SECONDS = 0.05
 # After one process failed: until the others are asked to stop, and until they are ended.
@@ -93,8 +95,7 @@ def check_world(nproc: int) -> None:
     Raises:
         UsageError: another number is running.
     """
-    if MARKER in os.environ:
-        _end_with_parent()
+    end_with_launcher()
     if _launched_alone():
         raise UsageError(
             "accelerate launch was told of several processes and started one: without several GPUs it starts no more",
@@ -131,7 +132,12 @@ def relaunch(nproc: int, argv: Sequence[str], *, program: Sequence[str] = ("-m",
         Exit code for this process: that of the process that failed first, else the first one's.
     """
     command = [sys.executable, *program, *argv]
-    common = {MARKER: str(nproc), "WORLD_SIZE": str(nproc), "LOCAL_WORLD_SIZE": str(nproc)}
+    common = {
+        MARKER: str(nproc),
+        _STARTED_BY: str(os.getpid()),
+        "WORLD_SIZE": str(nproc),
+        "LOCAL_WORLD_SIZE": str(nproc),
+    }
     common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     common |= {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, usable_cores() // nproc)))}
     team = _Team()
@@ -242,8 +248,13 @@ def _free_port() -> int:
     raise UsageError("no free port on this machine for the processes to meet", hint="use --nproc 1")
 
 
-def _end_with_parent() -> None:
-    """Ask the kernel for a SIGTERM when the starting process is gone, even if it was killed (Linux only)."""
-    if sys.platform == "linux":
+def end_with_launcher() -> None:
+    """Where we started this process: let the kernel end it politely when the one that did is gone (Linux only).
+
+    A SIGTERM comes even if that one is killed; at once if it is gone already.
+    """
+    if MARKER in os.environ and sys.platform == "linux":
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, int(signal.SIGTERM), 0, 0, 0)
+        if os.environ.get(_STARTED_BY, str(os.getppid())) != str(os.getppid()):
+            os.kill(os.getpid(), signal.SIGTERM)

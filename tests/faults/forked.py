@@ -74,6 +74,27 @@ def start(words: Sequence[str], *, folder: Path, log: Path, setup: Setup | None 
     _end(words, None if launched else setup)
 
 
+def call(work: Callable[[], None], *, folder: Path, log: Path) -> Child:
+    """Call a function in a process of its own; what it says goes into a file, and a failure is exit code 1."""
+    pid = os.fork()
+    if pid:
+        return Child(pid)
+    with log.open("wb") as stream:
+        _become(stream, dict(os.environ))
+    os.chdir(folder)
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
+    code = 1
+    try:
+        work()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 def _start_forked(setup: Setup | None) -> Any:
     def start_one(team: Any, _command: list[str], environment: dict[str, str]) -> None:
         aside = tempfile.TemporaryFile() if team.processes else None  # noqa: SIM115 - read after the end

@@ -67,7 +67,7 @@ def _run(folder: Path, asked: argparse.Namespace) -> Iterator[Result]:
         tries = 0
         while result.outcome == "missed" and tries < 5:  # the run was over; draw again
             result, tries = shoot(), tries + 1
-        bad = result.outcome not in ("identical", "refused")
+        bad = result.outcome != "identical"
         more = f"\n    {result.said}" if bad else ""
         print(
             f"{time.strftime('%H:%M:%S')} {name}: {result.where}: {result.outcome}{more}", file=sys.stderr, flush=True

@@ -41,10 +41,14 @@ class Counter:
 
     def __call__(self) -> None:
         """Watch this process."""
-        sys.addaudithook(self._audit)
-        self._wrap(os, "fsync", "file")
+        self.watch_files()
         self._wrap(update.Updates, "step", "step")
         self._wrap(evaluation, "_read", "evaluation")
+
+    def watch_files(self) -> None:
+        """Watch changes of files alone, whoever makes them."""
+        sys.addaudithook(self._audit)
+        self._wrap(os, "fsync", "file")
 
     def count(self, place: str) -> None:
         """One more."""

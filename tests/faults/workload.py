@@ -112,10 +112,11 @@ def run_to_end(arguments: Sequence[str], home: Path, setup: forked.Setup | None 
 
 def go_on(stage: str, processes: int, home: Path) -> Ended:
     """Give the same command again, with ``--resume`` where a run has begun, until nobody else holds the directory."""
-    resume = ["--resume"] if (home / "run" / "status.json").exists() else []
     for _ in range(40):
+        resume = ["--resume"] if (home / "run" / "status.json").exists() else []
         ended = run_to_end(words(stage, processes, *resume), home)
-        if "another run is writing" not in ended.said:
+        # The processes of a killed launcher end a moment later, and may have begun the run in between.
+        if "another run is writing" not in ended.said and "already holds a run" not in ended.said:
             break
         time.sleep(0.5)
     return ended
