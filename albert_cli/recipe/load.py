@@ -5,7 +5,7 @@ Order, lowest first: the schema's defaults, the chain of `extends`, the file, op
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -169,9 +169,25 @@ def _merge_all(
     merged = _All()
     for layer in layers:
         merged.add(layer)
-    merged.add(command_line_layer(overrides, shortcuts, problems=problems))
+    said = command_line_layer(overrides, shortcuts, problems=problems)
+    problems += _parts_of_names(merged.values, said.values, overrides)
+    merged.add(said)
     merged.said = _copy(merged.values)
     return merged
+
+
+def _parts_of_names(below: Mapping[str, Any], said: Mapping[str, Any], overrides: Sequence[str]) -> Iterator[Problem]:
+    """`--set model.hidden_size=64` where the recipe says `model: base`: the rest of base would silently be gone."""
+    for key, value in said.items():
+        name = below.get(key)
+        parts = sorted({text.partition("=")[0] for text in overrides if text.startswith(f"{key}.")})
+        is_whole = any(text.startswith(f"{key}=") for text in overrides)
+        if isinstance(name, str) and name and isinstance(value, Mapping) and parts and not is_whole:
+            yield Problem(
+                "--set",
+                parts[0],
+                f"{key} is the name {name!r} and has no parts to change; say all of it: --set '{key}={{...}}'",
+            )
 
 
 def _copy(values: Mapping[str, Any]) -> dict[str, Any]:

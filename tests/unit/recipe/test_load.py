@@ -278,6 +278,17 @@ def test_parts_of_a_mapping_model_keep_the_rest(folder: Path) -> None:
     assert (recipe.model.num_hidden_layers, recipe.model.hidden_size, recipe.model.embedding_size) == (3, 64, 128)
 
 
+def test_parts_of_a_named_model_are_refused_where_the_rest_would_silently_go() -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("pretrain/base", overrides=["model.embedding_size=64"], inputs_may_be_open=True)
+    assert "--set model.embedding_size model is the name 'base' and has no parts to change" in caught.value.problems[0]
+    whole = load_recipe(
+        "glue/sst2", overrides=["model={hidden_size: 64}", "model.embedding_size=32", "tokenizer=x", "data.path=x"]
+    )
+    model = whole.recipe.model  # type: ignore[union-attr]
+    assert (model.hidden_size, model.embedding_size) == (64, 32)  # type: ignore[union-attr]
+
+
 def test_hostile_values_are_shown_harmless() -> None:
     line = problems_with("task=\x9b31m" + "x" * 500)[0]
     assert "\x9b" not in line
