@@ -99,9 +99,11 @@ bench: $(STAMP) ## Starts, inference and training beside transformers on one cor
 	$(RUN) -m albert_cli bench infer --vs transformers --threads 1 $(BENCH_ARGS)
 	$(RUN) -m albert_cli bench train --workload finetune-sst2 --layers 3 --vs transformers --threads 1 $(BENCH_ARGS)
 
-faults: $(STAMP) ## Runs that are killed in the middle and must lose nothing
+faults: $(STAMP) ## Faults put into small runs, which must lose nothing (SEED=1 POINTS=50); a table at the end
 	@mkdir -p $(REPORTS)
 	$(RUN) -m pytest -m faults $(PYTEST_ARGS)
+	$(RUN) tests/faults/cycles.py > $(REPORTS)/cycles.json
+	$(RUN) tests/faults/harness.py --seed $(or $(SEED),1) --points $(or $(POINTS),50) --processes 1,2 --out $(REPORTS)
 
 audit: $(STAMP) .venv-audit/.ready ## The pinned packages: consistent, and none with a known hole (pip-audit)
 	$(BIN)/python -m pip check

@@ -40,6 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--others", type=int, default=None, help="faults of each other kind; a fifth of the points")
     parser.add_argument("--processes", default="1,2")
     parser.add_argument("--only", default="")
+    parser.add_argument("--stages", default=",".join(STAGES), help="what is killed; other faults need both")
     parser.add_argument("--out", type=Path, default=None)
     asked = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -60,7 +61,9 @@ def _run(folder: Path, asked: argparse.Namespace) -> Iterator[Result]:
     make_home(home)
     processes = [int(word) for word in asked.processes.split(",")]
     wanted = sorted({1, *processes})
-    peace = {(stage, count): undisturbed(home, folder, stage, count) for stage in STAGES for count in wanted}
+    peace = {
+        (stage, count): undisturbed(home, folder, stage, count) for stage in asked.stages.split(",") for count in wanted
+    }
     bench = Bench(home, folder, peace)
     for name, shoot in _shots(bench, asked, processes):
         result = shoot()
@@ -80,7 +83,7 @@ def _shots(bench: Bench, asked: argparse.Namespace, processes: Sequence[int]) ->
     others = asked.others if asked.others is not None else max(1, asked.points // 5)
     kinds: list[tuple[str, int, Callable[[int], Callable[[], Result]]]] = []
     for count in processes:
-        kinds.append((f"kill -9, {count}", asked.points, partial(_kill, bench, draw, count)))
+        kinds.append((f"kill -9, {count}", asked.points, partial(_kill, bench, draw, count, asked.stages.split(","))))
     kinds.append(("disk full", others, lambda n: partial(injections.unwritable, bench, draw, code=FULL, number=n)))
     kinds.append(
         (
@@ -104,8 +107,10 @@ def _shots(bench: Bench, asked: argparse.Namespace, processes: Sequence[int]) ->
             yield name, make(number)
 
 
-def _kill(bench: Bench, draw: random.Random, processes: int, number: int) -> Callable[[], Result]:
-    stage = STAGES[number % 2]
+def _kill(
+    bench: Bench, draw: random.Random, processes: int, stages: Sequence[str], number: int
+) -> Callable[[], Result]:
+    stage = stages[number % len(stages)]
     return lambda: injections.killed(bench, draw, stage=stage, processes=processes, number=number)
 
 
