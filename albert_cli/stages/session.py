@@ -129,7 +129,7 @@ def _take_over(run: RunDir, stack: ExitStack) -> None:
     """Make the run directory this process's own until ``stack`` closes."""
     if run.writes:
         stack.enter_context(lock_directory(run.path))
-        for folder in (run.path, run.checkpoints_path):
+        for folder in (run.path, run.checkpoints_path, run.path / "predictions"):
             sweep_partial(folder)  # what a killed process left unfinished
 
 
