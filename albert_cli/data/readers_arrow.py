@@ -87,13 +87,23 @@ def table_of_arrow(table: Any, features: Any, *, source: str) -> RawTable:
     columns: dict[str, list[Any]] = {}
     class_names: dict[str, tuple[str, ...]] = {}
     for name in table.column_names:
-        values = table.column(name).to_pylist()
+        values = _values(table.column(name), place=f"{safe_line(source)}, column {safe_line(name)}")
         names = _class_names(features[name])
         if names is not None:
             class_names[name] = names
             values = [_named(value, names, place=f"{safe_line(source)}, row {row}") for row, value in enumerate(values)]
         columns[name] = values
     return RawTable(source=source, columns=columns, class_names=class_names)
+
+
+def _values(column: Any, *, place: str) -> list[Any]:
+    try:
+        values: list[Any] = column.to_pylist()
+    except (UnicodeDecodeError, ValueError, OverflowError) as error:  # texts of other bytes, dates beyond the calendar
+        raise DataError(
+            f"values that cannot be read: {safe_line(str(error))} ({place})", hint="check how the file was written"
+        ) from None
+    return values
 
 
 def _class_names(feature: Any) -> tuple[str, ...] | None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from albert_cli.errors import ModelError
 from albert_cli.files.json_text import parse_json
+from albert_cli.files.text import safe_line
+from albert_cli.models.torch_files import ForeignContentError, TorchFileError, read_torch_file
 
 SAFETENSORS = "model.safetensors"
 BIN = "pytorch_model.bin"
@@ -48,13 +48,16 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
 
 def _shards(index: Path) -> list[Path]:
     try:
+        beside = {path.name for path in index.parent.iterdir() if path.is_file()}
         names = sorted(set(parse_json(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{index} cannot be read: {error!r}", hint="fetch the model again") from None
     for name in names:
         # A file name and nothing else: an index must not point out of its directory.
-        if Path(name).name != name or not (index.parent / name).is_file():
-            raise ModelError(f"{index} names a file that is not beside it: {name}", hint="fetch the model again")
+        if not isinstance(name, str) or Path(name).name != name or name not in beside:
+            raise ModelError(
+                f"{index} names a file that is not beside it: {safe_line(str(name))}", hint="fetch the model again"
+            )
     return [index.parent / name for name in names]
 
 
@@ -75,15 +78,14 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_bin(path: Path) -> dict[str, Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+        return read_torch_file(path)
+    except ForeignContentError:
         raise ModelError(
             f"{path} is damaged or holds more than tensors; it was not opened, that could run its author's code",
             hint="ask for model.safetensors instead, or save it as such where you trust it",
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{path} is damaged or no PyTorch file: {first}", hint="fetch the model again") from None
-    if not isinstance(content, dict) or not all(isinstance(part, Tensor) for part in content.values()):
-        raise ModelError(f"{path} does not hold named tensors", hint="name a file written by save_pretrained")
-    return {str(name): tensor for name, tensor in content.items()}
+    except (OSError, TorchFileError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelError(
+            f"{path} is damaged or no PyTorch file: {safe_line(reason)}", hint="fetch the model again"
+        ) from None

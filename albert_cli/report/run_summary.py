@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,11 @@ def runs_below(folder: Path) -> list[RunDir]:
 def _best(result: Mapping[str, Any], last: Mapping[str, Mapping[str, float]]) -> BestScore | None:
     chosen = result.get("chosen_by")
     if isinstance(chosen, Mapping):
-        split, metric = str(chosen["split"]), str(chosen["metric"])
-        interval = result.get("intervals", {}).get(split, {}).get(metric)
-        bounds = (float(interval[0]), float(interval[1])) if interval else None
-        return BestScore(split, metric, float(chosen["value"]), bounds, bool(chosen["higher_is_better"]))
+        with suppress(LookupError, TypeError, ValueError, AttributeError):  # result.json of another version, or damaged
+            split, metric = str(chosen["split"]), str(chosen["metric"])
+            interval = result.get("intervals", {}).get(split, {}).get(metric)
+            bounds = (float(interval[0]), float(interval[1])) if interval else None
+            return BestScore(split, metric, float(chosen["value"]), bounds, bool(chosen["higher_is_better"]))
     for split, values in last.items():
         if split != "train" and "loss" in values:
             return BestScore(split, "loss", values["loss"], None, higher_is_better=False)

@@ -80,6 +80,9 @@ class TokenizerOptions(TypedDict, total=False):
     tokenize_chinese_chars: bool | None
 
 
+_OPTIONS = tuple(TokenizerOptions.__annotations__)
+
+
 @dataclass(frozen=True)
 class TokenizerFiles:
     """Where a tokenizer's files are.
@@ -184,6 +187,7 @@ def read_settings(
             token = specials.get(role) or config.get(role)
             if token is not None:
                 stored.arguments[role] = AddedToken.of(token)
+        check_options({name: stored.arguments.get(name) for name in _OPTIONS}, known=_OPTIONS)
         stored.added = {int(index): AddedToken.of(token, special=False) for token, index in older.items()}
         decoder = config.get("added_tokens_decoder") or {}
         stored.added.update({int(index): AddedToken.of(token) for index, token in decoder.items()})

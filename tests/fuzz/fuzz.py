@@ -92,7 +92,7 @@ def key_of(finding: str) -> str:
     return finding.split(": ")[0]
 
 
-def work(name: str, *, seconds: float, seed: int, out: Path, use_atheris: bool) -> None:
+def work(name: str, *, seconds: float, most: int, seed: int, out: Path, use_atheris: bool) -> None:
     """Fuzz in this process; counts and findings go to ``out``."""
     import torch
     from targets import make_targets
@@ -119,7 +119,7 @@ def work(name: str, *, seconds: float, seed: int, out: Path, use_atheris: bool) 
 
         if use_atheris:
             _with_atheris(one, seconds, seed, target, out)
-        while not use_atheris and time.monotonic() < end:
+        while not use_atheris and time.monotonic() < end and count < most:
             one(target.broken(draw))
         (out / "count").write_text(str(count))
 
@@ -144,11 +144,13 @@ def _keep(out: Path, finding: str, data: bytes) -> None:
     (out / f"finding-{number}").write_bytes(data)
 
 
-def supervise(name: str, *, seconds: float, seed: int, out: Path, use_atheris: bool) -> tuple[int, list[str]]:
+def supervise(
+    name: str, *, seconds: float, most: int, seed: int, out: Path, use_atheris: bool
+) -> tuple[int, list[str]]:
     """Fuzz in children, one after the other if they die; returns executions and findings."""
     out.mkdir(parents=True, exist_ok=True)
     end, total, attempt = time.monotonic() + seconds, 0, 0
-    while (left := end - time.monotonic()) > 1:
+    while (left := end - time.monotonic()) > 1 and total < most:
         (out / "count").write_text("0")
         command = [
             sys.executable,
@@ -159,6 +161,8 @@ def supervise(name: str, *, seconds: float, seed: int, out: Path, use_atheris: b
             str(left),
             "--seed",
             str(seed + 1000 * attempt),
+            "--most",
+            str(most - total),
         ]
         command += ["--out", str(out), *(["--atheris"] if use_atheris else [])]
         try:
@@ -190,6 +194,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("target", nargs="+")
     parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--most", type=int, default=10**12, help="executions after which a target is done")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "fuzz")
     parser.add_argument("--atheris", action="store_true", help="coverage guides it (pip install atheris)")
@@ -197,11 +202,18 @@ def main() -> int:
     given = parser.parse_args()
     if given.worker:
         os.environ["ALBERT_CACHE"] = str(given.out / "cache")
-        work(given.target[0], seconds=given.seconds, seed=given.seed, out=given.out, use_atheris=given.atheris)
+        work(
+            given.target[0],
+            seconds=given.seconds,
+            most=given.most,
+            seed=given.seed,
+            out=given.out,
+            use_atheris=given.atheris,
+        )
         return 0
     found = 0
     for name in _all_targets() if given.target == ["all"] else given.target:
-        settings = {"seconds": given.seconds, "seed": given.seed, "use_atheris": given.atheris}
+        settings = {"seconds": given.seconds, "most": given.most, "seed": given.seed, "use_atheris": given.atheris}
         count, findings = supervise(name, out=given.out / name, **settings)
         sys.stdout.write("\n    ".join([f"{name}\t{count}\t{len(findings)}", *findings]) + "\n")
         sys.stdout.flush()
