@@ -125,6 +125,13 @@ def dry_run(run: DryRun, talk: Talk) -> dict[str, Any]:
     seconds = _seconds(run, tried)
     _say_time(talk, tried, seconds)
     _refuse_full_disk(disk)
+    found = {**asdict(memory), "total": memory.total, "available": room, "measured_peak": tried.peak}
+    return {**_facts(run, tried), "files": files, "memory": found, "disk": disk, "seconds": seconds}
+
+
+def _facts(run: DryRun, tried: Rehearsal) -> dict[str, Any]:
+    """What is known of the run itself, and of the batch that was tried, for ``--json``."""
+    model, plan = run.assembled.model, run.plan
     return {
         "command": run.recipe.stage,
         "dry_run": True,
@@ -134,10 +141,7 @@ def dry_run(run: DryRun, talk: Talk) -> dict[str, Any]:
         "parameters": model.num_parameters(),
         "trainable_parameters": _trainable(model),
         "pieces": len(run.tokenizer),
-        "files": files,
         "data": dict(run.data),
-        "memory": {**asdict(memory), "total": memory.total, "available": room, "measured_peak": tried.peak},
-        "disk": disk,
         "batch": {
             "sequences": len(tried.micro_batch),
             "tokens": sum(tried.micro_batch),
@@ -146,7 +150,6 @@ def dry_run(run: DryRun, talk: Talk) -> dict[str, Any]:
         },
         "tried": None if tried.step is None else asdict(tried.step),
         "seconds_per_step": tried.update_seconds,
-        "seconds": seconds,
         "device": str(run.accelerator.device),
     }
 

@@ -331,3 +331,15 @@ class Follower:
 def course_from(values: Mapping[str, Any]) -> Course:
     """Read what a checkpoint kept."""
     return replace(Course(), **values)
+
+
+def shown_while_evaluating(evaluate: Callable[[int], Any] | None, progress: Progress) -> Callable[[int], Any] | None:
+    """The same evaluation, during which the progress says what goes on; None stays None."""
+    if evaluate is None:
+        return None
+
+    def shown(step: int) -> Any:
+        with progress.doing("evaluating"):
+            return evaluate(step)
+
+    return shown

@@ -19,7 +19,7 @@ from albert_cli.models.base import AlbertPreTrainedModel
 from albert_cli.recipe.schema import FinetuneRecipe, PretrainRecipe
 from albert_cli.recipe.training import PretrainTrain
 from albert_cli.report.progress import Progress
-from albert_cli.stages.follow import Course, Follower, Measured, Window, course_from
+from albert_cli.stages.follow import Course, Follower, Measured, Window, course_from, shown_while_evaluating
 from albert_cli.stages.limit_share import limit_share
 from albert_cli.stages.machine import settle, settled, take_up
 from albert_cli.stages.optimisation import TrainPlan, build_optimizer, build_schedule
@@ -128,19 +128,7 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
     course = _resume(session, recipe, work, optimizer, guard) if session.options.resume else _first(work)
     guard.restore = _restorer(session, work, optimizer, course, guard)
     save = _saver(session, recipe, work, optimizer, course, guard)
-    follower = Follower(
-        session=session,
-        course=course,
-        save=save,
-        train_line=work.train_line,
-        measure=work.measure,
-        higher_is_better=work.higher_is_better,
-        log_every=recipe.train.log_every,
-        early_stop=recipe.train.early_stop,
-        give_up_from=plan.max_steps // 2 if work.gives_up else None,
-    )
-    if accelerator.is_main_process:
-        follower.limit_share = limit_share(work.model.config, accelerator, recipe.runtime.precision)
+    follower = _follower(session, recipe, work, course, save)
     began = time.monotonic()
     if _goes_on(course, plan, recipe.train.early_stop):
         with Progress(session.talk, total=plan.max_steps, start=course.step) as progress:
@@ -156,7 +144,7 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
                     start_step=course.step,
                     clip=recipe.train.clip,
                     seed=recipe.seed,
-                    evaluate=_shown_evaluation(work, progress),
+                    evaluate=shown_while_evaluating(work.evaluate, progress),
                     eval_every=plan.eval_every if work.evaluate is not None else None,
                     save_every=plan.save_every,
                     evaluate_first=course.evaluation_due,
@@ -173,17 +161,26 @@ def run_training(session: Session, recipe: PretrainRecipe | FinetuneRecipe, work
     return Trained(course, time.monotonic() - began, guard)
 
 
-def _shown_evaluation(work: Work, progress: Progress) -> Callable[[int], Any] | None:
-    """The evaluation, during which the progress says so."""
-    measure = work.evaluate
-    if measure is None:
-        return None
-
-    def evaluate(step: int) -> Any:
-        with progress.doing("evaluating"):
-            return measure(step)
-
-    return evaluate
+def _follower(
+    session: Session,
+    recipe: PretrainRecipe | FinetuneRecipe,
+    work: Work,
+    course: Course,
+    save: Callable[[bool], None],
+) -> Follower:
+    main, precision = session.accelerator.is_main_process, recipe.runtime.precision
+    return Follower(
+        session=session,
+        course=course,
+        save=save,
+        train_line=work.train_line,
+        measure=work.measure,
+        higher_is_better=work.higher_is_better,
+        log_every=recipe.train.log_every,
+        early_stop=recipe.train.early_stop,
+        give_up_from=work.plan.max_steps // 2 if work.gives_up else None,
+        limit_share=limit_share(work.model.config, session.accelerator, precision) if main else None,
+    )
 
 
 def _seconds_left(session: Session, max_hours: float | None) -> float:
