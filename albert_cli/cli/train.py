@@ -26,6 +26,7 @@ from albert_cli.cli.options import (
     SeedOption,
     SetOption,
     ThreadsOption,
+    launched_processes,
     load,
     needs_launch,
     shortcuts,
@@ -192,9 +193,10 @@ def _check_resume(loaded: LoadedRecipe, resume: bool) -> bool:
 
 
 def _must_launch(loaded: LoadedRecipe, dry_run: bool) -> bool:
-    from albert_cli.training.launch import end_with_launcher
+    if launched_processes() is not None:
+        from albert_cli.training.launch import end_with_launcher
 
-    end_with_launcher()  # before torch is imported, which takes seconds
+        end_with_launcher()  # before torch is imported, which takes seconds
     asked = loaded.origins["runtime.nproc"] != "default"
     return needs_launch(loaded.processes, asked=asked) and not dry_run
 

@@ -111,6 +111,20 @@ prepare.prepare_shards(
 """
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_shards_with_another_byte_are_made_again_and_it_is_said(tmp_path: Path, name: str) -> None:
+    corpus = Corpus(path=str(write_corpus(tmp_path, documents=10)), sentences="newline")
+    shards = prepare_shards(corpus, LetterTokenizer(), cache_dir=tmp_path / "cache")
+    whole = content(shards)
+    raw = bytearray((shards.folder / name).read_bytes())
+    raw[len(raw) // 2] ^= 4
+    (shards.folder / name).write_bytes(raw)
+    said: list[str] = []
+    again = prepare_shards(corpus, LetterTokenizer(), cache_dir=tmp_path / "cache", warn=said.append)
+    assert content(again) == whole
+    assert f"are damaged ({name} has another checksum" in said[0]
+
+
 def test_killed_in_the_middle_it_finishes_the_next_time_with_the_same_bytes(
     tmp_path: Path, tiny_tokenizer: Path
 ) -> None:
