@@ -74,6 +74,7 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
+            self._bar.live.transient = self._done == self._start  # a bar of nothing done is no news
             self._bar.stop()
             self._bar = None
         if self._watch is not None:

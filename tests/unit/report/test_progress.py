@@ -117,3 +117,15 @@ def test_what_was_best_stands_in_the_lines_and_under_the_bar(clock, terminal):
 
 def test_the_limit_is_named():
     assert fields_text({"limit_share": 0.625}) == "62.5 % of the limit"
+
+
+def test_a_bar_of_nothing_done_is_taken_away(clock, make_terminal):
+    shown = {}
+    for done in (0, 3):
+        terminal = make_terminal()
+        with Progress(Talk(stream=terminal), total=None, unit="character", clock=clock) as progress:
+            if done:
+                progress.update(done)
+        shown[done] = terminal.getvalue().rsplit("character", 1)[1]
+    assert "\x1b[1A\x1b[2K" in shown[0]  # up a line and clear it
+    assert "\x1b[1A\x1b[2K" not in shown[3]
