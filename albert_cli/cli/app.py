@@ -17,9 +17,11 @@ from albert_cli import __version__
 from albert_cli.cli import bench, convert, data, doctor, env, evaluate, recipe, run, runs, serve, train
 from albert_cli.cli.errors import (
     INTERRUPTED,
+    NAME_TOO_LONG,
     close_pipe_silently,
     drop_output,
     from_full_disk,
+    from_long_name,
     from_wrong_usage,
     report,
     report_defect,
@@ -136,6 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except OSError as error:
+        if error.errno == NAME_TOO_LONG:
+            return report(from_long_name(error), debug=debug)
         full = from_full_disk(error)
         if full is None:
             return report_defect(error, debug=debug)

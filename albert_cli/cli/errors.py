@@ -13,6 +13,7 @@ from albert_cli.files.text import safe_line
 
 PIPE_CLOSED = 141
 INTERRUPTED = 130
+NAME_TOO_LONG = errno.ENAMETOOLONG
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
@@ -81,6 +82,12 @@ def close_pipe_silently() -> int:
     """Stop writing to a pipe whose reader has gone, and return the exit code of that."""
     drop_output()
     return PIPE_CLOSED
+
+
+def from_long_name(error: OSError) -> UsageError:
+    """What to say of a name that no file can have."""
+    name = safe_line(str(error.filename or ""), limit=60)
+    return UsageError(f"a name of a file that is too long ({name})", hint="check what was given as a path")
 
 
 def drop_output() -> None:

@@ -121,11 +121,11 @@ def _say(kind: str, context: Mapping[str, Any], value: Any, path: Path, known: M
 
 def _no_such_key(path: Path, known: Mapping[Path, Any]) -> str:
     word = str(path[-1])
-    beside = [str(key[-1]) for key in known if key[:-1] == path[:-1]]
+    beside = [str(key[-1]) for key in known if key and key[:-1] == path[:-1]]
     meant = did_you_mean(word, beside)
     if meant:
         return f"no such key{meant}"
-    elsewhere = OTHER_NAMES.get(word) or next((dotted(key) for key in known if key[-1] == word), None)
+    elsewhere = OTHER_NAMES.get(word) or next((dotted(key) for key in known if key and key[-1] == word), None)
     if elsewhere and any(dotted(key) == elsewhere for key in known):
         return f"no such key; did you mean '{elsewhere}'?"
     return f"no such key; keys here: {', '.join(beside)}" if beside else "no such key"

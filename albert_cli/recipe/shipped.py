@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from albert_cli.errors import UsageError
@@ -32,7 +33,9 @@ def shipped_file(name: str) -> Path | None:
     plain = name.removeprefix("./").removeprefix("recipes/")
     stem = plain.removesuffix(".yaml").removesuffix(".yml")
     path = (folder / f"{stem}.yaml").resolve()
-    return path if path.is_relative_to(folder) and path.is_file() else None
+    with suppress(OSError):  # a name that no file can have
+        return path if path.is_relative_to(folder) and path.is_file() else None
+    return None
 
 
 def find_recipe(name: str) -> Path:
@@ -60,8 +63,9 @@ def find_parent(name: str, child: Path) -> Path | None:
     """Return the file that ``extends: name`` in ``child`` means: beside it, or shipped; None when there is none."""
     beside = child.parent / Path(name).expanduser()
     for path in (beside, beside.with_name(f"{beside.name}.yaml")):
-        if path.is_file():
-            return path
+        with suppress(OSError):  # a name that no file can have
+            if path.is_file():
+                return path
     return shipped_file(name)
 
 

@@ -156,6 +156,9 @@ class _Builder:
                 self.document.lines[(*path, index)] = item.start_mark.line + 1
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
         assert isinstance(node, ScalarNode)
+        if "\0" in node.value:
+            self._problem(node.start_mark.line + 1, path, "a NUL character is not allowed")
+            return None
         if node.style is not None:  # quoted or block text is text
             return str(node.value)
         return self._plain(node, path)

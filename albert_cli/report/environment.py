@@ -44,6 +44,8 @@ _SWITCHES = (
     "NO_COLOR",
 )
 _SECRET = re.compile(r"(?i)((?<![a-z])token(?![a-z])|secret|password|api[_-]?key|credential)")
+_PATH = re.compile(r"(?<![\w./:~>-])/[^\s'\"<>,;:()\[\]{}]+")
+_PATH_VALUE = re.compile(r"""^(\s*(?:- )*(?:[\w.-]+: +)?["']?)(/[^"']*[^"'\s])(?=["']?\s*$)""")
 _TOKEN = re.compile(r"\b(hf_[A-Za-z0-9]{8,}|sk-[A-Za-z0-9-]{8,}|gh[pousr]_[A-Za-z0-9]{8,})")
 
 
@@ -117,6 +119,16 @@ def redact(command: Iterable[str]) -> list[str]:
             clean.append(_TOKEN.sub("***", _shorten_paths(argument)))
         hide_next = secret is not None and equals < 0 and argument.startswith("-")
     return clean
+
+
+def public_text(text: str) -> str:
+    """Take access tokens and private places out of a text such as a recipe: what `redact` does for a command line.
+
+    A line's value that is an absolute path goes as a whole, whatever characters it holds; in other text a path ends at
+    a blank, quote or bracket.
+    """
+    lines = (_PATH_VALUE.sub(lambda found: found[1] + _shorten_paths(found[2]), line) for line in text.split("\n"))
+    return _TOKEN.sub("***", _PATH.sub(lambda found: _shorten_paths(found[0]), "\n".join(lines)))
 
 
 def _shorten_paths(argument: str) -> str:

@@ -10,6 +10,7 @@ from albert_cli.files.atomic import write_file
 from albert_cli.files.text import safe_line, safe_text
 from albert_cli.report import numbers
 from albert_cli.report.curves import pictures_from_events
+from albert_cli.report.environment import public_text
 from albert_cli.report.html_result import explained_sections, score_section
 from albert_cli.report.run_dir import RunDir
 from albert_cli.report.svg import draw_picture
@@ -57,17 +58,24 @@ def html_report(run: RunDir) -> str:
         *explained_sections(run.result()),
         "<h2>Last values</h2>",
         _last_values(events) or "<p>Nothing was measured.</p>",
-        *_source("Recipe", run.recipe_path.read_text(encoding="utf-8") if run.recipe_path.is_file() else ""),
+        *_source("Recipe", _recipe_text(run)),
         *_source("Environment", json.dumps(run.environment(), indent=2) if run.environment() else ""),
     ]
     head = f'<meta charset="utf-8"><title>{name}</title><style>{_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(body) + "\n</body></html>\n"
 
 
+def _recipe_text(run: RunDir) -> str:
+    """The recipe without private places: pages are sent around."""
+    return (
+        public_text(run.recipe_path.read_text(encoding="utf-8", errors="replace")) if run.recipe_path.is_file() else ""
+    )
+
+
 def _state_text(run: RunDir) -> str:
     status = run.status()
     step = f" at step {numbers.count(status.step)}" if status.step is not None else ""
-    reason = f": {_escape(status.reason)}" if status.reason else ""
+    reason = f": {_escape(public_text(status.reason))}" if status.reason else ""
     return f"State: {_escape(status.state)}{step}{reason}"
 
 

@@ -126,6 +126,8 @@ FILES: Mapping[str, bytes] = {
     "orphan.yaml": b"extends: ./nowhere.yaml\nstage: finetune\n",
     "shout.yaml": recipe(task=SHOUT),
     "convert.yaml": b"stage: convert\n",
+    "nul_escape.yaml": recipe(task="sst2\0").replace(b"\\u0000", b"\\0"),
+    "long_parent.yaml": recipe(extends="n" * 5000),
     "infinite.yaml": recipe(train={"batch_size": 8, "max_steps": 2, "learning_rate": float("inf")}),
 }
 """Content by name."""

@@ -3,8 +3,9 @@
     $ run --task fill-mask --model @mlm --top-k 0 x
     2 --top-k | must be
 
-``@name`` is a file or folder of `house`. ``< text`` gives stdin, with escapes as in Python. The code may be followed by
-``xN``: so many problems of a recipe; by ``+``: answers stand on stdout besides. ``~ name`` allows something to be left.
+``@name`` is a file or folder of `house`, ``LONG`` a word of 5,000 letters. ``< text`` gives stdin, with escapes as in
+Python. The code may be followed by ``xN``: so many problems of a recipe; by ``+``: answers stand on stdout besides.
+``~ name`` allows something to be left.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Case:
 
     @staticmethod
     def _placed(word: str, home: Path) -> str:
+        word = word.replace("LONG", "n" * 5000)
         before, mark, name = word.partition("@")
         if not mark or (before and not before.endswith(("=", ","))):
             return word

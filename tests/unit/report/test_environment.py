@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from albert_cli.report.environment import describe_environment, environment_table, redact
+from albert_cli.report.environment import describe_environment, environment_table, public_text, redact
 
 
 def test_the_facts_can_be_kept_as_json():
@@ -84,3 +84,19 @@ def test_no_user_or_host_name_is_in_the_report(monkeypatch):
     text = json.dumps(describe_environment(devices=True))
     assert "hf_secret" not in text
     assert str(Path.home()) + "/" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("out: /home/anna/my runs/x\n", "out: .../x\n"),
+        ('  path: "/home/anna/data"', '  path: ".../data"'),
+        ("- /home/anna/a.txt\n- b/c.txt", "- .../a.txt\n- b/c.txt"),
+        ("cannot read /home/anna/x.tsv: gone", "cannot read .../x.tsv: gone"),
+        ("dataset: nyu-mll/glue  # a/b, see https://x.org/y", "dataset: nyu-mll/glue  # a/b, see https://x.org/y"),
+        ("token: hf_abcdefghijkl", "token: ***"),
+        ("1/2 and 3 / 4", "1/2 and 3 / 4"),
+    ],
+)
+def test_a_text_for_others_keeps_the_last_part_of_paths(text, shown):
+    assert public_text(text) == shown
