@@ -1,6 +1,7 @@
 """How much of what this machine can multiply does a training run use?
 
-The limit is measured once, on a product of matrices as wide as the model's layers. Counted are the products of the
+The limit is measured once, on a product of matrices as wide as the model's layers, but wide enough for the machine to
+show what it can: a narrow model stays far below it. Counted are the products of the
 layers alone, forward and backward: a run that also looks far (attention) and predicts words does more than is counted.
 
 Shapes: N layers in depth, H hidden, I intermediate, E embedding.
@@ -16,6 +17,7 @@ import torch
 from albert_cli.models.config import AlbertConfig
 from albert_cli.stages.bench.limit import product_limit
 
+_NARROWEST = 768  # narrower products measure how threads are started
 _WIDEST = 1024  # of the product on a processor, where larger ones take seconds and are no faster
 _ROWS = {"cpu": 256, "cuda": 8192}
 
@@ -41,7 +43,7 @@ def limit_share(config: AlbertConfig, accelerator: Any, precision: str) -> Calla
     kind = accelerator.device.type
     if kind not in _ROWS:
         return None
-    width = min(config.hidden_size, _WIDEST) if kind == "cpu" else 4096
+    width = min(max(config.hidden_size, _NARROWEST), _WIDEST) if kind == "cpu" else 4096
     with torch.random.fork_rng(devices=[accelerator.device] if kind == "cuda" else []):
         found = product_limit([(_ROWS[kind], width, width)], device=accelerator.device)
     limit = 1e9 * found["fp32" if precision == "fp32" else "bf16"] * accelerator.num_processes
