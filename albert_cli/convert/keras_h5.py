@@ -21,6 +21,7 @@ from albert_cli.errors import ModelError
 from albert_cli.files.text import safe_line
 
 FILE = "tf_model.h5"
+_MOST_DEPTH, _MOST_ITEMS = 32, 10_000
 _UNUSED_BIAS = "predictions/bias"
 # Theirs and ours differ in the prefix alone; the scope is what Keras makes of the class's name.
 _SCOPES = {
@@ -68,10 +69,14 @@ def read(directory: Path, *, head: str | None = None) -> Content:
 
 def _datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, h5py.Dataset]]:
     """Every data set with its path below layer and scope; links out of the file are refused."""
+    visited = 0
     for layer in file:
         stack = [(layer, file.get(layer, getlink=True), file[layer] if _is_hard(file, layer) else None)]
         while stack:
             place, _, item = stack.pop()
+            visited += 1
+            if visited > _MOST_ITEMS or place.count("/") > _MOST_DEPTH:  # a group may hold itself
+                raise ModelError(f"{safe_line(str(path))} has groups without end", hint="fetch the model again")
             if isinstance(item, h5py.Group):
                 stack += [
                     (f"{place}/{name}", None, item[name] if _is_hard(item, name) else None) for name in sorted(item)

@@ -120,7 +120,7 @@ def _say(kind: str, context: Mapping[str, Any], value: Any, path: Path, known: M
 
 
 def _no_such_key(path: Path, known: Mapping[Path, Any]) -> str:
-    word = str(path[-1])
+    word = str(path[-1]) if path else ""
     beside = [str(key[-1]) for key in known if key and key[:-1] == path[:-1]]
     meant = did_you_mean(word, beside)
     if meant:

@@ -15,7 +15,7 @@ from typing import Any
 import sentencepiece
 
 from albert_cli.errors import ModelError
-from albert_cli.tokenization.spm_file import with_dummy_prefix
+from albert_cli.tokenization.spm_file import check_loadable, with_dummy_prefix
 
 SPACE = "\u2581"
 _SAMPLING_OPTIONS = ("enable_sampling", "nbest_size", "alpha")
@@ -212,6 +212,7 @@ def load_processor(model: bytes, *, source: str, options: Mapping[str, Any] | No
     """A SentencePiece processor, or one clear line why these bytes are none."""
     if not model:
         raise ModelError(f"{source}: the SentencePiece model is empty", hint="download it again")
+    check_loadable(model, source=source)
     try:
         processor = sentencepiece.SentencePieceProcessor(model_proto=model, **dict(options or {}))
         # A processor loads lazily in places: using it once shows a broken normaliser now and not in a worker.

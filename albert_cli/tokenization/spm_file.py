@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from albert_cli.errors import ModelError
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
@@ -271,3 +273,63 @@ def _varint_field(number: int, value: int) -> bytes:
 
 def _length_delimited(number: int, body: bytes) -> bytes:
     return _tag(number, _BYTES) + _encode_varint(len(body)) + body
+
+
+def check_loadable(data: bytes, *, source: str) -> None:
+    """Refuse what the native library would crash on or read beyond its end for; it checks little by itself.
+
+    Args:
+        data: content of a ``.model`` file.
+        source: what to call it in messages.
+
+    Raises:
+        ModelError: the bytes are no such model, a piece is empty, or its normalisation rules point out of themselves.
+    """
+    try:
+        at = _skip_plain_pieces(data)
+        for number, _, value, _, _ in _spans(data[at:]):
+            if number == _PIECES:
+                text = _parse_piece(value).text if isinstance(value, bytes) else ""
+                if not text or "\0" in text:  # the library's tables take texts that end at a NUL
+                    raise _MalformedError("a piece is empty or holds a NUL")
+            if number == _NORMALIZER and isinstance(value, bytes):
+                for inner, _, rules, _, _ in _spans(value):
+                    if inner == 2:
+                        _check_charsmap(rules)
+    except (_MalformedError, UnicodeDecodeError, struct.error) as error:
+        raise ModelError(f"{source} is not a usable SentencePiece model: {error}", hint=_REBUILD_HINT) from None
+
+
+def _skip_plain_pieces(data: bytes) -> int:
+    """Where the pieces at the front end that begin with a text of less than 128 bytes, as all usual ones do."""
+    at, size = 0, len(data)
+    while at + 4 <= size and data[at] == 0x0A and data[at + 1] < 0x80 and data[at + 2] == 0x0A:
+        length, end = data[at + 3], at + 2 + data[at + 1]
+        if not 0 < length < 0x80 or end > size or at + 4 + length > end:
+            break
+        rest = data[at + 4 + length : end]  # no more than a score, and a kind
+        if rest and not (rest[0] == 0x15 and (len(rest) == 5 or (len(rest) == 7 and rest[5] == 0x18))):
+            break
+        text = data[at + 4 : at + 4 + length]
+        if 0 in text:
+            break
+        text.decode("utf-8")
+        at = end
+    return at
+
+
+def _check_charsmap(rules: int | bytes) -> None:
+    """Normalisation rules: the size of a double array in bytes, the array, and the texts that its leaves point to."""
+    if not isinstance(rules, bytes) or not rules:
+        return
+    size = struct.unpack_from("<I", rules)[0]
+    texts = rules[4 + size :]
+    if size % 4 or not size or 4 + size >= len(rules) or texts[-1:] != b"\0":
+        raise _MalformedError("its normalisation rules are damaged")
+    units = np.frombuffer(rules, "<u4", count=size // 4, offset=4).astype(np.int64)
+    is_leaf = units >= 1 << 31
+    if ((units[is_leaf] & 0x7FFFFFFF) >= len(texts)).any():
+        raise _MalformedError("its normalisation rules point out of their texts")
+    below = np.arange(len(units)) ^ ((units >> 10) << ((units & 0x200) >> 6))
+    if ((below[~is_leaf] | 0xFF) >= len(units)).any():
+        raise _MalformedError("its normalisation rules point out of themselves")

@@ -145,7 +145,7 @@ def read_wordpiece_json(path: Path) -> WordPieceSource:
             "tokenize_chinese_chars": bool(steps["handle_chinese_chars"]),
         }
         added = {int(entry["id"]): AddedToken.of(entry) for entry in content.get("added_tokens") or []}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(
             f"{path} is not a WordPiece tokenizer as BERT's: {error}", hint="give a directory with vocab.txt"
         ) from None

@@ -6,7 +6,7 @@ import random
 import struct
 from collections.abc import Sequence
 
-MOST_BYTES = 1 << 16
+MOST_BYTES = 1 << 19
 NUMBERS = [
     0,
     1,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 import tarfile
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tiny_models
+from mutate import mutate
 from target import Target
 from targets_of_models import SIZES, checkpoint_targets
 
@@ -125,6 +128,7 @@ def _texts() -> list[Target]:
 
 
 def _tokenizers(tokenizer: Path) -> list[Target]:
+    from albert_cli.tokenization.spm_file import build_spm, parse_spm
     from albert_cli.tokenization.tokenizer import AlbertTokenizer
 
     texts = ["the capital of France, 1,000!", "\u00e9\u4e2d[MASK]  \u200b"]
@@ -135,6 +139,15 @@ def _tokenizers(tokenizer: Path) -> list[Target]:
             loaded.decode(loaded(text, max_length=16, truncation=True)["input_ids"])
 
     names = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cap", "##ital", "of")
+    rules = _few_rules(tokenizer.parent)
+    model = replace(parse_spm((tokenizer / "spiece.model").read_bytes()), charsmap=rules)
+    (tokenizer / "few.model").write_bytes(build_spm(model))
+    AlbertTokenizer(vocab_file=str(tokenizer / "few.model")).save_pretrained(tokenizer)
+    (tokenizer / "few.model").unlink()
+
+    def changed_rules(draw: random.Random, seeds: list[bytes]) -> bytes:
+        return build_spm(replace(model, charsmap=mutate(draw, seeds)))
+
     files = {
         name: (tokenizer / name).read_bytes() for name in ("spiece.model", "tokenizer.json", "tokenizer_config.json")
     }
@@ -143,12 +156,32 @@ def _tokenizers(tokenizer: Path) -> list[Target]:
     }
     found = [
         Target("spm", "m.model", [files["spiece.model"]], whole),
+        Target("spm_rules", "m.model", [rules], whole, change=changed_rules),
         Target("tokenizer_json", "tokenizer.json", [files["tokenizer.json"], json.dumps(wordpiece).encode()], whole),
         Target("vocab_txt", "vocab.txt", ["\n".join(names).encode()], whole),
     ]
     beside = {"spiece.model": files["spiece.model"]}
     config = files["tokenizer_config.json"]
     return [*found, Target("tokenizer_config", "tokenizer_config.json", [config], whole, beside=beside)]
+
+
+def _few_rules(folder: Path) -> bytes:
+    """Compiled normalisation rules of a few letters; the usual ones are a quarter of a megabyte."""
+    import sentencepiece
+
+    from albert_cli.tokenization.spm_file import parse_spm
+
+    (folder / "rules.tsv").write_text("41\t61\nE9\t65\n4E2D 6587\t7A\n")
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["the capital of france is a town"] * 200),
+        model_prefix=str(folder / "rules"),
+        vocab_size=40,
+        hard_vocab_limit=False,
+        normalization_rule_tsv=str(folder / "rules.tsv"),
+        minloglevel=2,
+        num_threads=1,
+    )
+    return parse_spm((folder / "rules.model").read_bytes()).charsmap
 
 
 def _lines() -> list[Target]:

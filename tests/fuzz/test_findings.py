@@ -149,3 +149,61 @@ def test_a_run_whose_files_are_of_another_form(name: str, content: bytes, refuse
             summarise_run(RunDir.open(tmp_path))
     else:
         assert summarise_run(RunDir.open(tmp_path)).best is None
+
+
+def test_a_group_that_holds_itself(tmp_path: Path) -> None:
+    import h5py
+
+    from albert_cli.convert import keras_h5
+
+    (tmp_path / "config.json").write_text("{}")
+    with h5py.File(tmp_path / keras_h5.FILE, "w") as file:
+        group = file.create_group("albert")
+        group["again"], group["and_again"] = group, group
+    with pytest.raises(ModelError, match="groups without end"):
+        keras_h5.read(tmp_path)
+
+
+def _rules(units: list[int], texts: bytes = b"a\0") -> bytes:
+    import struct
+
+    return struct.pack(f"<I{len(units)}I", 4 * len(units), *units) + texts
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"piece": ""}, "a piece is empty"),
+        ({"piece": "\0x"}, "holds a NUL"),
+        ({"charsmap": b"\0"}, "damaged|unpack"),
+        ({"charsmap": _rules([0] * 256, b"")}, "damaged"),
+        ({"charsmap": _rules([0] * 256, b"a")}, "damaged"),
+        ({"charsmap": _rules([1 << 20 | 0x200] + [0] * 255)}, "point out of themselves"),
+        ({"charsmap": _rules([1 << 31 | 5] + [0] * 255)}, "point out of their texts"),
+        ({"charsmap": b"\xff\xff\xff\xff" + bytes(2000)}, "damaged"),
+    ],
+)
+def test_a_sentencepiece_model_that_its_library_dies_of(
+    changes: dict[str, Any], words: str, tiny_tokenizer: Path, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    from albert_cli.tokenization.spm_file import USER_DEFINED, Piece, build_spm, parse_spm
+    from albert_cli.tokenization.tokenizer import AlbertTokenizer
+
+    model = parse_spm((tiny_tokenizer / "spiece.model").read_bytes())
+    model = replace(model, charsmap=changes.get("charsmap", model.charsmap))
+    if "piece" in changes:
+        model = replace(model, pieces=(*model.pieces, Piece(changes["piece"], 0.0, USER_DEFINED)))
+    (tmp_path / "x.model").write_bytes(build_spm(model))
+    with pytest.raises(ModelError, match=words):
+        AlbertTokenizer.from_pretrained(tmp_path / "x.model")
+
+
+def test_a_wordpiece_table_of_infinite_numbers(tmp_path: Path) -> None:
+    from albert_cli.tokenization.tokenizer import AlbertTokenizer
+
+    model = {"type": "WordPiece", "vocab": {"[UNK]": float("inf")}, "continuing_subword_prefix": "##"}
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": model}))
+    with pytest.raises(ModelError, match="WordPiece"):
+        AlbertTokenizer.from_pretrained(tmp_path)

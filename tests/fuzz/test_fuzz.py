@@ -15,7 +15,7 @@ INPUTS = 100
 SLOW = {"h5": 20, "tokenizer_json": 50}
 NAMES = [
     "recipe", "csv", "tsv", "tsv_gz", "jsonl", "json", "parquet", "squad", "race", "race_tar", "conll", "corpus_txt",
-    "corpus_bare", "corpus_jsonl", "corpus_json", "spm", "tokenizer_json", "vocab_txt", "tokenizer_config",
+    "corpus_bare", "corpus_jsonl", "corpus_json", "spm", "spm_rules", "tokenizer_json", "vocab_txt", "tokenizer_config",
     "run_lines", "config", "safetensors", "shard_index", "torch_bin", "h5", "flax", "tf_index", "tf_data",
     "tf_config", "run_status", "run_metrics", "run_result",
 ]  # fmt: skip
