@@ -333,3 +333,5 @@ def _check_charsmap(rules: int | bytes) -> None:
     below = np.arange(len(units)) ^ ((units >> 10) << ((units & 0x200) >> 6))
     if ((below[~is_leaf] | 0xFF) >= len(units)).any():
         raise _MalformedError("its normalisation rules point out of themselves")
+    if not is_leaf[below[~is_leaf & (units & 0x100 > 0)]].all():
+        raise _MalformedError("its normalisation rules end where no text is")

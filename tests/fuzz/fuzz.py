@@ -23,7 +23,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,8 @@ def work(name: str, *, seconds: float, most: int, seed: int, out: Path, use_athe
     torch.set_num_threads(1)
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # a disk would take most of the time
     with tempfile.TemporaryDirectory(dir=memory) as folder:  # what a process that died leaves, `supervise` removes
-        target = make_targets(Path(folder))[name]
+        with _instrumented() if use_atheris else nullcontext():
+            target = make_targets(Path(folder))[name]
         path, draw, known = Path(folder) / name / target.file, random.Random(seed), set[str]()
         end, count = time.monotonic() + seconds, 0
         (out / "where").write_text(folder)
@@ -116,12 +117,21 @@ def work(name: str, *, seconds: float, most: int, seed: int, out: Path, use_athe
                 _keep(out, finding, data)
             if count % 50 == 0 or finding is not None:
                 (out / "count").write_text(str(count))
+            if use_atheris and (time.monotonic() > end or count >= most):
+                shutil.rmtree(folder, ignore_errors=True)
+                os._exit(0)  # its loop never returns
 
         if use_atheris:
             _with_atheris(one, seconds, seed, target, out)
         while not use_atheris and time.monotonic() < end and count < most:
             one(target.broken(draw))
         (out / "count").write_text(str(count))
+
+
+def _instrumented() -> Any:
+    import atheris
+
+    return atheris.instrument_imports(include=["albert_cli"])
 
 
 def _with_atheris(one: Any, seconds: float, seed: int, target: Any, out: Path) -> None:
@@ -131,8 +141,13 @@ def _with_atheris(one: Any, seconds: float, seed: int, target: Any, out: Path) -
     corpus.mkdir(exist_ok=True)
     for number, content in enumerate(target.seeds):
         (corpus / f"seed-{number}").write_bytes(content)
-    atheris.instrument_all()
-    options = [f"-max_total_time={int(seconds)}", f"-seed={seed}", "-max_len=65536", "-rss_limit_mb=0", "-timeout=60"]
+    options = [
+        f"-max_total_time={int(seconds)}",
+        f"-seed={seed}",
+        "-max_len=65536",
+        "-rss_limit_mb=0",
+        "-handle_alrm=0",
+    ]
     atheris.Setup([sys.argv[0], *options, str(corpus)], one)
     atheris.Fuzz()
 

@@ -180,6 +180,7 @@ def _rules(units: list[int], texts: bytes = b"a\0") -> bytes:
         ({"charsmap": _rules([0] * 256, b"a")}, "damaged"),
         ({"charsmap": _rules([1 << 20 | 0x200] + [0] * 255)}, "point out of themselves"),
         ({"charsmap": _rules([1 << 31 | 5] + [0] * 255)}, "point out of their texts"),
+        ({"charsmap": _rules([1 << 10 | 0x100] + [0] * 255)}, "end where no text is"),
         ({"charsmap": b"\xff\xff\xff\xff" + bytes(2000)}, "damaged"),
     ],
 )
