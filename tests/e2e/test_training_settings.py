@@ -151,7 +151,7 @@ def test_pretraining_survives_a_lack_of_memory_in_the_middle(
 def test_a_disk_that_fills_up_loses_no_checkpoint(
     home: Path, finetuned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Room for the first checkpoint, none for the second; later none for the model."""
+    """Room before the first step and for the first checkpoint, none for the second; later none for the model."""
     run = tmp_path / "run"
     words = ("finetune", home / "finetune.yaml", "--out", run)
     free, asked = limits.free_bytes, []
@@ -161,12 +161,12 @@ def test_a_disk_that_fills_up_loses_no_checkpoint(
         return 0 if len(asked) > room else free(path)
 
     monkeypatch.setattr(limits, "free_bytes", filling_up)
-    room = 1
+    room = 2
     albert(*words).refused(3, "no room for a checkpoint")
     assert status(run)["state"] == "failed"
     assert [path.name for path in list_checkpoints(run / "checkpoints")] == ["step-00000008"]
     asked.clear()
-    room = 2
+    room = 3
     albert(*words, "--resume").refused(3, "no room for the model")
     asked.clear()
     room = 99
