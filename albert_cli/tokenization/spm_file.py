@@ -330,6 +330,9 @@ def _check_charsmap(rules: int | bytes) -> None:
     is_leaf = units >= 1 << 31
     if ((units[is_leaf] & 0x7FFFFFFF) >= len(texts)).any():
         raise _MalformedError("its normalisation rules point out of their texts")
+    texts.decode("utf-8")  # the library takes the bytes of a character on trust, in what it made itself as well
+    if (np.frombuffer(texts, np.uint8)[units[is_leaf] & 0x7FFFFFFF] & 0xC0 == 0x80).any():
+        raise _MalformedError("its normalisation rules point into a character")
     below = np.arange(len(units)) ^ ((units >> 10) << ((units & 0x200) >> 6))
     if ((below[~is_leaf] | 0xFF) >= len(units)).any():
         raise _MalformedError("its normalisation rules point out of themselves")

@@ -181,6 +181,8 @@ def _rules(units: list[int], texts: bytes = b"a\0") -> bytes:
         ({"charsmap": _rules([1 << 20 | 0x200] + [0] * 255)}, "point out of themselves"),
         ({"charsmap": _rules([1 << 31 | 5] + [0] * 255)}, "point out of their texts"),
         ({"charsmap": _rules([1 << 10 | 0x100] + [0] * 255)}, "end where no text is"),
+        ({"charsmap": _rules([1 << 31] + [0] * 255, b"\xfd\0")}, "utf-8"),
+        ({"charsmap": _rules([1 << 31 | 1] + [0] * 255, b"\xc3\xa9\0")}, "point into a character"),
         ({"charsmap": b"\xff\xff\xff\xff" + bytes(2000)}, "damaged"),
     ],
 )
