@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from albert_cli.models.config import AlbertConfig
+from albert_cli.models.config import INTEGERS, AlbertConfig
 
 # Published sizes: hidden_size, num_hidden_layers, intermediate_size.
 _RELEASED = {
@@ -21,18 +21,6 @@ _RELEASED = {
     (2048, 24, 8192): "xlarge",
     (4096, 12, 16384): "xxlarge",
 }
-_SIZES = (
-    "vocab_size",
-    "embedding_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_hidden_groups",
-    "num_attention_heads",
-    "intermediate_size",
-    "inner_group_num",
-    "max_position_embeddings",
-    "type_vocab_size",
-)
 _DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 # Keys of google's files that no code reads, with the values of the released models.
 _IDLE = {
@@ -187,7 +175,7 @@ def _classifier_dropout(facts: Facts) -> Iterator[Finding]:
 
 
 def _missing(facts: Facts) -> Iterator[Finding]:
-    for key in (*_SIZES, *_DROPOUTS, "hidden_act"):
+    for key in (*INTEGERS, *_DROPOUTS, "hidden_act"):
         if facts.values.get(key) is None:
             value = getattr(facts.config, key)
             yield Finding(key, None, value, "not in the file: the default, which is that of xxlarge")
@@ -200,10 +188,10 @@ def _missing(facts: Facts) -> Iterator[Finding]:
 
 
 def _types(facts: Facts) -> Iterator[Finding]:
-    for key in (*_SIZES, *_DROPOUTS, "classifier_dropout_prob", "layer_norm_eps", "initializer_range"):
+    for key in (*INTEGERS, *_DROPOUTS, "classifier_dropout_prob", "layer_norm_eps", "initializer_range"):
         value = facts.values.get(key)
         is_whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is None or is_whole or (isinstance(value, float) and key not in _SIZES):
+        if value is None or is_whole or (isinstance(value, float) and key not in INTEGERS):
             continue
         yield Finding(key, value, getattr(facts.config, key), "a value of another type, which transformers 5 refuses")
 

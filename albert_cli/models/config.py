@@ -25,7 +25,7 @@ _MOST_WIDTH = 2**28
 _MOST = {"num_hidden_layers": 4096, "num_hidden_groups": 4096, "inner_group_num": 64, "num_labels": 1_000_000}
 _HINT = "correct config.json, or `model` in the recipe"
 
-_INTEGERS = (
+INTEGERS = (
     "vocab_size",
     "embedding_size",
     "hidden_size",
@@ -39,7 +39,7 @@ _INTEGERS = (
 )
 _PROBABILITIES = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout_prob")
 _ALWAYS_WRITTEN = (
-    *_INTEGERS,
+    *INTEGERS,
     *_PROBABILITIES,
     "hidden_act",
     "initializer_range",
@@ -282,7 +282,7 @@ class AlbertConfig:
 
     def _clean_numbers(self) -> None:
         """Bring numbers into their own type: files of older writers hold 4.0 and "0.1"."""
-        for name in (*_INTEGERS, "chunk_size_feed_forward", "num_labels"):
+        for name in (*INTEGERS, "chunk_size_feed_forward", "num_labels"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not _is_whole(value):
                 raise ModelError(f"{name} is {value!r}, not a whole number")
@@ -315,7 +315,7 @@ class AlbertConfig:
 
     def _check(self) -> None:
         """Refuse what cannot make a model; each message names the fields."""
-        for name in _INTEGERS:
+        for name in INTEGERS:
             if getattr(self, name) < 1:
                 raise ModelError(f"{name} is {getattr(self, name)}, it must be 1 or more")
         for name in _PROBABILITIES:
